@@ -1,0 +1,104 @@
+#include <tape/core/gemm.h>
+
+#include <cblas.h>
+
+#include <algorithm>
+
+#include <tape/core/error.h>
+#include <tape/core/parallel.h>
+
+namespace tape::inline TAPE_ABI {
+
+namespace {
+
+CBLAS_TRANSPOSE flag(Transpose t) { return t == Transpose::yes ? CblasTrans : CblasNoTrans; }
+blasint size(int64_t n) { return static_cast<blasint>(n); }
+
+void call(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alpha, const real* a, int64_t lda,
+          const real* b, int64_t ldb, real beta, real* c, int64_t ldc) {
+  const auto gemm_of_precision = [&]() {
+    if constexpr (sizeof(real) == sizeof(float)) {
+      return cblas_sgemm;
+    } else {
+      return cblas_dgemm;
+    }
+  }();
+  gemm_of_precision(CblasRowMajor, flag(ta), flag(tb), size(m), size(n), size(k), alpha, a, size(lda), b, size(ldb), beta,
+                    c, size(ldc));
+}
+
+// A BLAS with threads of its own must not use them: our tiles already keep every processor busy.
+void keep_blas_single_threaded() {
+  [[maybe_unused]] static const bool done = [] {
+    openblas_set_num_threads(1);
+    return true;
+  }();
+}
+
+// Tiles of about this many rows and columns: large enough that a call reaches full speed, small enough that a product
+// of a small model still makes work for several threads.
+struct Tiles {
+  int64_t rows, columns;    // of one tile
+  int64_t down, across;     // number of tiles
+};
+
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// About n/parts, a multiple of 16 so that tiles begin where vectors do.
+int64_t part(int64_t n, int64_t parts) { return std::max<int64_t>(divide_up(divide_up(n, parts), 16) * 16, 16); }
+
+Tiles tile_grid(int64_t m, int64_t n) {
+  constexpr int64_t target_rows = 192;
+  constexpr int64_t target_columns = 1024;
+  Tiles t{};
+  t.rows = part(m, divide_up(m, target_rows));
+  t.columns = part(n, divide_up(n, target_columns));
+  if (divide_up(m, t.rows) == 1 && m * n >= 64 * 64) {  // few rows: cut the columns finer, so that threads have work
+    t.columns = part(n, std::max<int64_t>(divide_up(n, target_columns), n >= 256 ? 4 : 2));
+  }
+  t.down = divide_up(m, t.rows);
+  t.across = divide_up(n, t.columns);
+  return t;
+}
+
+}  // namespace
+
+void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c) {
+  keep_blas_single_threaded();
+  if (c.rows == 0 || c.columns == 0) return;
+  const int64_t k = ta == Transpose::yes ? a.rows : a.columns;
+  call(ta, tb, c.rows, c.columns, k, alpha, a.data, a.ld, b.data, b.ld, beta, c.data, c.ld);
+}
+
+void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
+          const real* bias) {
+  keep_blas_single_threaded();
+  if (c.rows == 0 || c.columns == 0) return;
+  const int64_t k = ta == Transpose::yes ? a.rows : a.columns;
+  const Tiles tiles = tile_grid(c.rows, c.columns);
+  parallel_tasks(tiles.down * tiles.across, 0, [&](int64_t tile, real*) {
+    const int64_t row = tile / tiles.across * tiles.rows;
+    const int64_t column = tile % tiles.across * tiles.columns;
+    const int64_t rows = std::min(tiles.rows, c.rows - row);
+    const int64_t columns = std::min(tiles.columns, c.columns - column);
+    const real* a_tile = a.data + (ta == Transpose::yes ? row : row * a.ld);
+    const real* b_tile = b.data + (tb == Transpose::yes ? column * b.ld : column);
+    real* c_tile = c.data + row * c.ld + column;
+    call(ta, tb, rows, columns, k, alpha, a_tile, a.ld, b_tile, b.ld, beta, c_tile, c.ld);
+    if (!bias) return;
+    for (int64_t i = 0; i < rows; ++i) {  // while the tile is in the cache
+      for (int64_t j = 0; j < columns; ++j) c_tile[i * c.ld + j] += bias[column + j];
+    }
+  });
+}
+
+BlasInfo blas_info() {
+  keep_blas_single_threaded();
+  const int parallel = openblas_get_parallel();
+  const std::string config = openblas_get_config();
+  const std::string version = config.substr(0, config.find(' ', config.find(' ') + 1));
+  const char* kind = parallel == 0 ? "serial" : parallel == 1 ? "pthread" : "OpenMP";
+  return {str(version, " ", openblas_get_corename(), ", ", kind), parallel == 1};
+}
+
+}  // namespace tape::inline TAPE_ABI

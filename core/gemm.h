@@ -1,0 +1,49 @@
+// Matrix products. gemm.cpp is the only file that sees BLAS.
+//
+// BLAS libraries that split a product over threads give other bits for another number of threads. Here a product is cut
+// into a grid of tiles that follows from its shape alone, never along the summed size, and each tile is one
+// single-threaded call: the result is the same with any number of threads.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <tape/core/real.h>
+
+namespace tape::inline TAPE_ABI {
+
+/// A matrix in memory that someone else owns: element (i, j) is data[i·ld + j]. With ld larger than `columns`, heads
+/// can be read out of packed projections in place.
+template <class T>
+struct Matrix {
+  T* data = nullptr;
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t ld = 0;
+
+  Matrix(T* data_, int64_t rows_, int64_t columns_, int64_t ld_) : data(data_), rows(rows_), columns(columns_), ld(ld_) {}
+  Matrix(T* data_, int64_t rows_, int64_t columns_) : Matrix(data_, rows_, columns_, columns_) {}
+  /// Rows begin … begin + count - 1.
+  Matrix row_range(int64_t begin, int64_t count) const { return {data + begin * ld, count, columns, ld}; }
+};
+using ConstMatrix = Matrix<const real>;
+using MutableMatrix = Matrix<real>;
+
+enum class Transpose : bool { no, yes };
+
+/// C = alpha · op(A) · op(B) + beta · C (+ bias, one number for each column), over all threads; op transposes on request.
+/// beta is 0 (C is not read) or 1.
+void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
+          const real* bias = nullptr);
+
+/// The same as one call on the calling thread, for use inside a task.
+void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c);
+
+/// What really was loaded: "OpenBLAS 0.3.21 SkylakeX, serial". A build with threads of its own (pthread) is named so.
+struct BlasInfo {
+  std::string description;
+  bool own_threads = false;  ///< a pthread build: correct, but slower beside our threads
+};
+BlasInfo blas_info();
+
+}  // namespace tape::inline TAPE_ABI

@@ -1,0 +1,22 @@
+// Activation functions. In f32 their exponentials are polynomials (vector_math.h), accurate to a few units in the last
+// place; the accuracy is tested against std:: in double.
+#pragma once
+
+#include <tape/core/tensor.h>
+
+namespace tape::inline TAPE_ABI {
+
+/// max(x, 0); derivative 0 at 0.
+Tensor relu(const Tensor& x, Where where = Where::here());
+/// Gaussian error linear unit x·Φ(x) = x/2·(1 + erf(x/√2)). Hendrycks & Gimpel 2016, arXiv 1606.08415.
+Tensor gelu(const Tensor& x, Where where = Where::here());
+/// Its tanh form x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))), as in GPT-2.
+Tensor gelu_tanh(const Tensor& x, Where where = Where::here());
+/// x·σ(x), also called swish.
+Tensor silu(const Tensor& x, Where where = Where::here());
+/// σ(x) = 1/(1 + e^-x).
+Tensor sigmoid(const Tensor& x, Where where = Where::here());
+/// Hyperbolic tangent.
+Tensor tanh(const Tensor& x, Where where = Where::here());
+
+}  // namespace tape::inline TAPE_ABI

@@ -1,0 +1,61 @@
+// Loops over one row that several ops share: maximum, sum, dot product, exponentials.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include <tape/core/vector_math.h>
+
+namespace tape::inline TAPE_ABI {
+
+/// Rows per block of a loop over rows of n numbers: about as much work as a block of an elementwise loop.
+inline int64_t row_grain(int64_t n) { return std::max<int64_t>(1, 8192 / std::max<int64_t>(n, 1)); }
+
+inline real row_max(const real* x, int64_t n) {
+  real top = -std::numeric_limits<real>::infinity();
+#pragma omp simd reduction(max : top)
+  for (int64_t i = 0; i < n; ++i) top = x[i] > top ? x[i] : top;
+  return top;
+}
+
+inline real row_sum(const real* x, int64_t n) {
+  real sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; ++i) sum += x[i];
+  return sum;
+}
+
+inline real row_dot(const real* x, const real* y, int64_t n) {
+  real sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; ++i) sum += x[i] * y[i];
+  return sum;
+}
+
+/// y_i = e^(x_i - shift), returns Σ y. x and y may be the same.
+inline real exp_row(const real* x, int64_t n, real shift, real* y) {
+  real sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; ++i) {
+    const real e = exp_(x[i] - shift);
+    y[i] = e;
+    sum += e;
+  }
+  return sum;
+}
+
+/// Σ e^(x_i - shift).
+inline real sum_exp_row(const real* x, int64_t n, real shift) {
+  real sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; ++i) sum += exp_(x[i] - shift);
+  return sum;
+}
+
+inline void scale_row(real* x, int64_t n, real factor) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) x[i] *= factor;
+}
+
+}  // namespace tape::inline TAPE_ABI

@@ -1,0 +1,310 @@
+#include <tape/core/tape.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <iomanip>
+#include <map>
+#include <ostream>
+
+#include <tape/core/arena.h>
+#include <tape/core/parallel.h>
+
+namespace tape::inline TAPE_ABI {
+
+namespace {
+
+thread_local Tape* current_tape = nullptr;
+std::atomic<uint64_t> tapes_made{0};
+
+double now_ms() {
+  using Milliseconds = std::chrono::duration<double, std::milli>;
+  return Milliseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// y = dy, or y += dy.
+void set_or_add(real* y, const real* dy, int64_t n, bool accumulate) {
+  parallel_for(n, elementwise_grain, [=](int64_t begin, int64_t end) {
+    if (accumulate) {
+      for (int64_t i = begin; i < end; ++i) y[i] += dy[i];
+    } else {
+      std::memcpy(y + begin, dy + begin, static_cast<std::size_t>(end - begin) * sizeof(real));
+    }
+  });
+}
+
+// A tensor that this tape knows: an output of a node, a watched tensor or a parameter.
+struct Slot {
+  Shape shape;
+  Storage gradient;    // empty until the first contribution; parameters keep theirs in the leaf
+  LeafPtr leaf;
+  bool keep = false;   // watched or retained
+};
+
+}  // namespace
+
+// Everything a tape holds. Kept for the thread's next tape when one ends, so that a repeated step allocates nothing.
+struct Tape::State {
+  std::vector<NodeInfo> nodes;
+  std::vector<Closure> closures;  // one for each node
+  std::vector<int32_t> inputs;
+  std::vector<Slot> slots;
+  std::vector<int32_t> leaf_table;  // open addressing: slot of a leaf by the hash of its address, -1 empty
+  std::size_t leaves = 0;
+  Arena arena;
+
+  std::size_t leaf_position(const Leaf* leaf) const {
+    const std::size_t mask = leaf_table.size() - 1;
+    std::size_t at = (reinterpret_cast<std::uintptr_t>(leaf) >> 4) * 0x9e3779b97f4a7c15ull >> 20 & mask;
+    while (leaf_table[at] >= 0 && slots[static_cast<std::size_t>(leaf_table[at])].leaf.get() != leaf) at = (at + 1) & mask;
+    return at;
+  }
+
+  void destroy_closures() noexcept {
+    for (std::size_t i = closures.size(); i-- > 0;) destroy(closures[i]);
+  }
+  static void destroy(Closure& closure) noexcept {
+    if (closure.object) closure.destroy(std::exchange(closure.object, nullptr));
+  }
+
+  void clear() noexcept {
+    destroy_closures();
+    nodes.clear();
+    closures.clear();
+    inputs.clear();
+    slots.clear();
+    std::ranges::fill(leaf_table, -1);
+    leaves = 0;
+    arena.reset();
+  }
+
+  static std::vector<std::unique_ptr<State>>& spare() {
+    thread_local std::vector<std::unique_ptr<State>> states;
+    return states;
+  }
+};
+
+Tape::Tape() : id_(++tapes_made), outer_(current_tape) {
+  auto& spare = State::spare();
+  if (spare.empty()) {
+    state_ = std::make_unique<State>();
+    state_->leaf_table.assign(256, -1);
+  } else {
+    state_ = std::move(spare.back());
+    spare.pop_back();
+  }
+  current_tape = this;
+}
+
+Tape::~Tape() {
+  current_tape = outer_;
+  state_->clear();
+  State::spare().push_back(std::move(state_));
+}
+
+Tape* Tape::current() { return current_tape; }
+
+int32_t Tape::slot_of(const Tensor& x) const {
+  if (x.tape_ == id_) return x.slot_;
+  if (!x.leaf_ || x.leaf_->frozen) return -1;
+  return state_->leaf_table[state_->leaf_position(x.leaf_.get())];
+}
+
+int32_t Tape::leaf_slot(const LeafPtr& leaf) {
+  State& s = *state_;
+  std::size_t at = s.leaf_position(leaf.get());
+  if (s.leaf_table[at] >= 0) return s.leaf_table[at];
+  if (2 * ++s.leaves > s.leaf_table.size()) {
+    s.leaf_table.assign(s.leaf_table.size() * 2, -1);
+    for (std::size_t i = 0; i < s.slots.size(); ++i) {
+      if (s.slots[i].leaf) s.leaf_table[s.leaf_position(s.slots[i].leaf.get())] = static_cast<int32_t>(i);
+    }
+    at = s.leaf_position(leaf.get());
+  }
+  const auto slot = static_cast<int32_t>(s.slots.size());
+  s.slots.push_back({leaf->shape, {}, leaf, false});
+  s.leaf_table[at] = slot;
+  return slot;
+}
+
+bool Tape::tracks(std::initializer_list<const Tensor*> inputs) const {
+  return std::ranges::any_of(inputs, [this](const Tensor* x) {
+    return *x && (x->tape_ == id_ || (x->leaf_ && !x->leaf_->frozen));
+  });
+}
+
+void* Tape::arena(std::size_t bytes, std::size_t align) { return state_->arena.take(bytes, align); }
+
+Tensor Tape::append(const char* op, Tensor y, std::initializer_list<const Tensor*> inputs, Closure closure, Cost cost,
+                    double start_ms) {
+  State& s = *state_;
+  NodeInfo node{.op = op, .shape = y.shape(), .first_input = static_cast<int32_t>(s.inputs.size()),
+                .inputs = static_cast<int32_t>(inputs.size()), .cost = cost};
+  double bytes = static_cast<double>(y.size()) * sizeof(real);
+  for (const Tensor* x : inputs) {
+    const bool is_leaf = *x && x->tape_ != id_ && x->leaf_ && !x->leaf_->frozen;
+    s.inputs.push_back(is_leaf ? leaf_slot(x->leaf_) : slot_of(*x));
+    if (*x) bytes += static_cast<double>(x->size()) * sizeof(real);
+  }
+  if (node.cost.bytes == 0) node.cost.bytes = bytes;
+  node.output = static_cast<int32_t>(s.slots.size());
+  s.slots.push_back({y.shape(), {}, nullptr, false});
+  s.closures.push_back(closure);
+  node.forward_ms = now_ms() - start_ms;
+  s.nodes.push_back(node);
+  y.leaf_ = nullptr;
+  y.tape_ = id_;
+  y.slot_ = node.output;
+  return y;
+}
+
+Tensor Tape::watch(const Tensor& value) {
+  Tensor x = value.detach();
+  x.tape_ = id_;
+  x.slot_ = static_cast<int32_t>(state_->slots.size());
+  state_->slots.push_back({value.shape(), {}, nullptr, true});
+  return x;
+}
+
+void Tape::retain(const Tensor& x, Where where) {
+  if (x.tape_ != id_) throw Error(str("Tape::retain: tensor ", x.shape(), " is not on this tape"), where);
+  state_->slots[static_cast<std::size_t>(x.slot_)].keep = true;
+}
+
+Tensor Tape::grad(const Tensor& x, Where where) const {
+  if (x.tape_ != id_) throw Error(str("Tape::grad: tensor ", x.shape(), " is not on this tape"), where);
+  const Slot& slot = state_->slots[static_cast<std::size_t>(x.slot_)];
+  if (!slot.keep) throw Error("Tape::grad: call watch() before using the tensor, or retain() before backward()", where);
+  return slot.gradient ? Tensor::on(slot.shape, slot.gradient) : Tensor::zeros(slot.shape);
+}
+
+void Tape::backward(const Tensor& loss, Where where) {
+  if (loss && loss.size() != 1) {
+    throw Error(str("backward: the loss must be one number, not ", loss.shape(),
+                    "; take sum() or mean(), or pass the gradient dy of the same shape"),
+                where);
+  }
+  backward(loss, Tensor::full(loss.shape(), 1), where);
+}
+
+void Tape::backward(const Tensor& y, const Tensor& dy, Where where) {
+  if (!y || y.tape_ != id_) {
+    throw Error("backward: the tensor is not on this tape: no op on a tracked tensor made it while the tape was alive", where);
+  }
+  if (dy.shape() != y.shape()) throw Error(str("backward: dy ", dy.shape(), " must have the shape of y ", y.shape()), where);
+  if (spent_) throw Error("backward: this tape was already unwound; a tape is used for one backward pass", where);
+  spent_ = true;
+  const NoRecord suspended;
+  State& s = *state_;
+  s.slots[static_cast<std::size_t>(y.slot_)].gradient = dy.storage();
+  for (std::size_t i = s.nodes.size(); i-- > 0;) {
+    NodeInfo& node = s.nodes[i];
+    Slot& output = s.slots[static_cast<std::size_t>(node.output)];
+    if (output.gradient) {
+      const double start = now_ms();
+      Storage gradient = output.keep ? output.gradient : std::exchange(output.gradient, {});
+      Backward backward(*this, node, std::move(gradient));
+      s.closures[i].run(s.closures[i].object, backward);
+      node.backward_ms = now_ms() - start;
+    }
+    State::destroy(s.closures[i]);  // what it saved goes back to the pool while unwinding
+  }
+}
+
+int64_t Tape::size() const { return static_cast<int64_t>(state_->nodes.size()); }
+const NodeInfo& Tape::node(int64_t i) const { return state_->nodes.at(static_cast<std::size_t>(i)); }
+int32_t Tape::input(int32_t j) const { return state_->inputs.at(static_cast<std::size_t>(j)); }
+
+void Tape::print(std::ostream& out) const {
+  for (const NodeInfo& node : state_->nodes) {
+    out << std::setw(5) << str('%', node.output) << " = " << node.op << ' ' << node.shape;
+    for (int32_t i = 0; i < node.inputs; ++i) {
+      const int32_t slot = input(node.first_input + i);
+      out << (i ? ", " : "  ← ");
+      if (slot < 0) {
+        out << "constant";
+      } else if (const LeafPtr& leaf = state_->slots[static_cast<std::size_t>(slot)].leaf) {
+        out << leaf->name;
+      } else {
+        out << '%' << slot;
+      }
+    }
+    out << '\n';
+  }
+}
+
+std::vector<OpProfile> Tape::profile() const {
+  std::map<std::string, OpProfile> by_name;
+  for (const NodeInfo& node : state_->nodes) {
+    OpProfile& sum = by_name[node.op];
+    sum.op = node.op;
+    ++sum.calls;
+    sum.cost.flops += node.cost.flops;
+    sum.cost.bytes += node.cost.bytes;
+    sum.forward_ms += node.forward_ms;
+    sum.backward_ms += node.backward_ms;
+  }
+  std::vector<OpProfile> result;
+  for (auto& [name, sum] : by_name) result.push_back(std::move(sum));
+  std::ranges::sort(result, std::ranges::greater{}, [](const OpProfile& p) { return p.forward_ms + p.backward_ms; });
+  return result;
+}
+
+NoRecord::NoRecord() : suspended_(std::exchange(current_tape, nullptr)) {}
+NoRecord::~NoRecord() { current_tape = suspended_; }
+
+Backward::Backward(Tape& tape, const NodeInfo& node, Storage dy)
+    : tape_(tape), node_(node), shape_(node.shape), dy_(std::move(dy)) {}
+
+int32_t Backward::slot(int i) const { return tape_.input(node_.first_input + i); }
+
+GradView Backward::grad(int i) {
+  Slot& slot_i = tape_.state_->slots[static_cast<std::size_t>(slot(i))];
+  if (slot_i.leaf) {
+    Leaf& leaf = *slot_i.leaf;
+    if (!leaf.gradient) leaf.gradient = Storage::of<real>(leaf.size());
+    return {leaf.gradient_data(), std::exchange(leaf.has_gradient, true)};
+  }
+  const int64_t n = slot_i.shape.size();
+  const bool accumulate = static_cast<bool>(slot_i.gradient);
+  if (!slot_i.gradient.unique()) {  // absent, or shared with another gradient by pass()
+    const Storage shared = std::exchange(slot_i.gradient, Storage::of<real>(n));
+    if (accumulate) set_or_add(slot_i.gradient.as<real>(), shared.as<real>(), n, false);
+  }
+  return {slot_i.gradient.as<real>(), accumulate};
+}
+
+void Backward::pass(int i) {
+  Slot& slot_i = tape_.state_->slots[static_cast<std::size_t>(slot(i))];
+  if (!slot_i.leaf && !slot_i.gradient) {
+    slot_i.gradient = dy_;
+    return;
+  }
+  const GradView dx = grad(i);
+  set_or_add(dx.data, dy(), slot_i.shape.size(), dx.accumulate);
+}
+
+void Backward::give(int i, Storage gradient) {
+  Slot& slot_i = tape_.state_->slots[static_cast<std::size_t>(slot(i))];
+  if (!slot_i.leaf && !slot_i.gradient) {
+    slot_i.gradient = std::move(gradient);
+    return;
+  }
+  const GradView dx = grad(i);
+  set_or_add(dx.data, gradient.as<real>(), slot_i.shape.size(), dx.accumulate);
+}
+
+Op::Op(const char* name, Where where) : name_(name), where_(where), start_ms_(current_tape ? now_ms() : 0) {}
+
+void Op::fail(const std::string& why) const { throw Error(str(name_, ": ", why), where_); }
+
+void Op::need(std::initializer_list<const Tensor*> inputs) const {
+  int position = 1;
+  for (const Tensor* x : inputs) {
+    if (!*x) fail(str("argument ", position, " is an empty tensor"));
+    ++position;
+  }
+}
+
+}  // namespace tape::inline TAPE_ABI

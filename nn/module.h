@@ -1,0 +1,137 @@
+// Modules: plain structs whose members are parameters and other modules, and one function that names them:
+//
+//   struct Gate {
+//     Parameter weight;
+//     nn::Linear inner;
+//     void visit(auto&& v) const { v("weight", weight); v("inner", inner); }
+//   };
+//
+// Everything else follows from visit: dotted names, counting, initialising, saving, loading, freezing. There is no base
+// class and nothing to register. Modules move but do not copy.
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tape/core/parameter.h>
+#include <tape/core/random.h>
+#include <tape/core/tensor.h>
+
+namespace tape::inline TAPE_ABI::nn {
+
+/// Walks a module's members and calls f(dotted name, leaf) for each parameter that is present.
+class ParameterVisitor {
+ public:
+  using Function = std::function<void(const std::string& name, const LeafPtr& leaf)>;
+  ParameterVisitor(std::string prefix, const Function& f) : prefix_(std::move(prefix)), f_(f) {}
+
+  void operator()(std::string_view name, const Parameter& parameter) const {
+    if (parameter) f_(join(name), parameter.leaf());
+  }
+  template <class Module>
+  void operator()(std::string_view name, const Module& module) const {
+    module.visit(ParameterVisitor(join(name), f_));
+  }
+  template <class Module>
+  void operator()(std::string_view name, const std::vector<Module>& modules) const {
+    const ParameterVisitor inner(join(name), f_);
+    for (std::size_t i = 0; i < modules.size(); ++i) inner(std::to_string(i), modules[i]);
+  }
+  template <class Module>
+  void operator()(std::string_view name, const std::optional<Module>& module) const {
+    if (module) (*this)(name, *module);
+  }
+
+ private:
+  std::string join(std::string_view name) const { return prefix_.empty() ? std::string(name) : prefix_ + '.' + std::string(name); }
+
+  std::string prefix_;
+  const Function& f_;
+};
+
+template <class Module>
+void for_each_parameter(const Module& module, const ParameterVisitor::Function& f) {
+  module.visit(ParameterVisitor("", f));
+}
+
+/// All parameters in the order of visit, each once (a tied one is visited under one name).
+template <class Module>
+ParameterList parameters(const Module& module) {
+  ParameterList list;
+  for_each_parameter(module, [&](const std::string&, const LeafPtr& leaf) { list.push_back(leaf); });
+  return list;
+}
+
+/// Writes the dotted names into the parameters, for messages and files.
+template <class Module>
+void name_parameters(const Module& module) {
+  for_each_parameter(module, [](const std::string& name, const LeafPtr& leaf) { leaf->name = name; });
+}
+
+/// Number of trainable numbers in a list.
+int64_t count(const ParameterList& list);
+template <class Module>
+int64_t count_parameters(const Module& module) {
+  return count(parameters(module));
+}
+
+/// Draws first values as each parameter's Init asks. A parameter's values depend on the seed and on its name alone, so
+/// models that share a part start with the same numbers there.
+void initialize(const ParameterList& list, Seed seed);
+template <class Module>
+void initialize(const Module& module, Seed seed) {
+  name_parameters(module);
+  initialize(parameters(module), seed);
+}
+
+/// A table of names, shapes, counts and bytes, with the total, and marks for frozen and undecayed parameters.
+std::string describe(const ParameterList& list);
+template <class Module>
+std::string describe(const Module& module) {
+  return describe(parameters(module));
+}
+
+/// Freezes (or thaws) the parameters whose name matches the pattern, where * stands for any characters:
+/// "blocks.*.attn.*". Returns their number; throws Error when there is none.
+int64_t freeze(const ParameterList& list, std::string_view pattern, bool frozen = true);
+template <class Module>
+int64_t freeze(const Module& module, std::string_view pattern, bool frozen = true) {
+  return freeze(parameters(module), pattern, frozen);
+}
+
+/// Writes values to a safetensors file under their dotted names; reads them back. Loading throws one Error that lists
+/// missing, extra and mismatched names together, and then has changed nothing.
+void save(const std::string& path, const ParameterList& list);
+void load(const std::string& path, const ParameterList& list);
+template <class Module>
+void save(const std::string& path, const Module& module) {
+  save(path, parameters(module));
+}
+template <class Module>
+void load(const std::string& path, const Module& module) {
+  load(path, parameters(module));
+}
+
+/// Copies values between two models of the same structure. Throws Error when names or shapes differ.
+void copy_values(const ParameterList& from, const ParameterList& to);
+
+/// Catches a field that visit() forgot. Declare it as the first member of a model, so that it is constructed before
+/// any parameter, and call check at the end of the constructor.
+class Census {
+ public:
+  /// Throws Error "GPT owns 52 parameters, but visit() named 51" when the numbers differ.
+  template <class Module>
+  void check(const Module& module, std::string_view what) const {
+    compare(what, Parameter::constructed() - before_, static_cast<int64_t>(parameters(module).size()));
+  }
+
+ private:
+  static void compare(std::string_view what, int64_t owned, int64_t named);
+  int64_t before_ = Parameter::constructed();
+};
+
+}  // namespace tape::inline TAPE_ABI::nn
