@@ -24,7 +24,8 @@ class Arena {
     }
     // A kept chunk may be too small for an unusually large object: then the object gets a chunk before it.
     if (bytes > chunks_[chunk_].size) {
-      chunks_.insert(chunks_.begin() + static_cast<std::ptrdiff_t>(chunk_), {std::make_unique<std::byte[]>(bytes), bytes});
+      chunks_.insert(chunks_.begin() + static_cast<std::ptrdiff_t>(chunk_),
+                     {std::make_unique<std::byte[]>(bytes), bytes});
     }
     void* memory = chunks_[chunk_].memory.get() + offset_;
     offset_ += bytes;

@@ -11,8 +11,12 @@ namespace tape::inline TAPE_ABI {
 
 namespace {
 
-CBLAS_TRANSPOSE flag(Transpose t) { return t == Transpose::yes ? CblasTrans : CblasNoTrans; }
-blasint size(int64_t n) { return static_cast<blasint>(n); }
+CBLAS_TRANSPOSE flag(Transpose t) {
+  return t == Transpose::yes ? CblasTrans : CblasNoTrans;
+}
+blasint size(int64_t n) {
+  return static_cast<blasint>(n);
+}
 
 void call(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alpha, const real* a, int64_t lda,
           const real* b, int64_t ldb, real beta, real* c, int64_t ldc) {
@@ -23,8 +27,8 @@ void call(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alph
       return cblas_dgemm;
     }
   }();
-  gemm_of_precision(CblasRowMajor, flag(ta), flag(tb), size(m), size(n), size(k), alpha, a, size(lda), b, size(ldb), beta,
-                    c, size(ldc));
+  gemm_of_precision(CblasRowMajor, flag(ta), flag(tb), size(m), size(n), size(k), alpha, a, size(lda), b, size(ldb),
+                    beta, c, size(ldc));
 }
 
 // A BLAS with threads of its own must not use them: our tiles already keep every processor busy.
@@ -38,14 +42,18 @@ void keep_blas_single_threaded() {
 // Tiles of about this many rows and columns: large enough that a call reaches full speed, small enough that a product
 // of a small model still makes work for several threads.
 struct Tiles {
-  int64_t rows, columns;    // of one tile
-  int64_t down, across;     // number of tiles
+  int64_t rows, columns;  // of one tile
+  int64_t down, across;   // number of tiles
 };
 
-int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t divide_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
 
 // About n/parts, a multiple of 16 so that tiles begin where vectors do.
-int64_t part(int64_t n, int64_t parts) { return std::max<int64_t>(divide_up(divide_up(n, parts), 16) * 16, 16); }
+int64_t part(int64_t n, int64_t parts) {
+  return std::max<int64_t>(divide_up(divide_up(n, parts), 16) * 16, 16);
+}
 
 Tiles tile_grid(int64_t m, int64_t n) {
   constexpr int64_t target_rows = 192;

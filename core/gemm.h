@@ -21,7 +21,8 @@ struct Matrix {
   int64_t columns = 0;
   int64_t ld = 0;
 
-  Matrix(T* data_, int64_t rows_, int64_t columns_, int64_t ld_) : data(data_), rows(rows_), columns(columns_), ld(ld_) {}
+  Matrix(T* data_, int64_t rows_, int64_t columns_, int64_t ld_)
+      : data(data_), rows(rows_), columns(columns_), ld(ld_) {}
   Matrix(T* data_, int64_t rows_, int64_t columns_) : Matrix(data_, rows_, columns_, columns_) {}
   /// Rows begin … begin + count - 1.
   Matrix row_range(int64_t begin, int64_t count) const { return {data + begin * ld, count, columns, ld}; }
@@ -31,8 +32,8 @@ using MutableMatrix = Matrix<real>;
 
 enum class Transpose : bool { no, yes };
 
-/// C = alpha · op(A) · op(B) + beta · C (+ bias, one number for each column), over all threads; op transposes on request.
-/// beta is 0 (C is not read) or 1.
+/// C = alpha · op(A) · op(B) + beta · C (+ bias, one number for each column), over all threads; op transposes on
+/// request. beta is 0 (C is not read) or 1.
 void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
           const real* bias = nullptr);
 

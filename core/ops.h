@@ -1,9 +1,9 @@
 // The ops: functions on tensors that know their own backward. One header for each family.
 //
-// Every op takes the caller's place as a defaulted last argument, checks shapes before it computes, and throws Error that
-// names itself, the shapes and the rule. To add an op: write the function (forward, formulas, backward) in core/ops/,
-// its contract in the header of its family, a twin composed of simpler ops in the tests, and one row in the table of
-// gradient checks.
+// Every op takes the caller's place as a defaulted last argument, checks shapes before it computes, and throws Error
+// that names itself, the shapes and the rule. To add an op: write the function (forward, formulas, backward) in
+// core/ops/, its contract in the header of its family, a twin composed of simpler ops in the tests, and one row in the
+// table of gradient checks.
 #pragma once
 
 #include <tape/core/ops/activation.h>

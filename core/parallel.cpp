@@ -8,7 +8,9 @@
 
 namespace tape::inline TAPE_ABI {
 
-int threads() { return omp_get_max_threads(); }
+int threads() {
+  return omp_get_max_threads();
+}
 
 void set_threads(int count) {
   if (count < 1 || count > 1024) throw Error(str("set_threads: needs 1 to 1024 threads, not ", count));
@@ -22,7 +24,9 @@ FlushDenormals::FlushDenormals() noexcept : before_(_mm_getcsr()) {
   constexpr unsigned denormals_are_zero = 0x0040;
   _mm_setcsr(static_cast<unsigned>(before_) | flush_to_zero | denormals_are_zero);
 }
-FlushDenormals::~FlushDenormals() { _mm_setcsr(static_cast<unsigned>(before_)); }
+FlushDenormals::~FlushDenormals() {
+  _mm_setcsr(static_cast<unsigned>(before_));
+}
 
 #elif defined(__aarch64__)
 
@@ -31,7 +35,9 @@ FlushDenormals::FlushDenormals() noexcept : before_(0) {
   constexpr uint64_t flush_to_zero = uint64_t{1} << 24;
   asm volatile("msr fpcr, %0" : : "r"(before_ | flush_to_zero));
 }
-FlushDenormals::~FlushDenormals() { asm volatile("msr fpcr, %0" : : "r"(before_)); }
+FlushDenormals::~FlushDenormals() {
+  asm volatile("msr fpcr, %0" : : "r"(before_));
+}
 
 #else
 

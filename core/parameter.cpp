@@ -34,8 +34,12 @@ Tensor Parameter::value() const {
   return tensor;
 }
 
-Parameter::operator Tensor() const { return value(); }
+Parameter::operator Tensor() const {
+  return value();
+}
 
-int64_t Parameter::constructed() { return parameters_constructed; }
+int64_t Parameter::constructed() {
+  return parameters_constructed;
+}
 
 }  // namespace tape::inline TAPE_ABI

@@ -19,8 +19,8 @@ struct Init {
   enum class Kind { zeros, ones, normal, xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal };
   Kind kind = Kind::zeros;
   double gain = 1.0;
-  double stddev = 0.02;            ///< Kind::normal only
-  std::vector<double> row_gains = {};   ///< one for each equal group of rows, empty for a single group
+  double stddev = 0.02;                ///< Kind::normal only
+  std::vector<double> row_gains = {};  ///< one for each equal group of rows, empty for a single group
 };
 
 /// The state of one parameter: shared by the Parameter, by tensors made from it, by tapes and by optimizers.
@@ -28,12 +28,12 @@ struct Leaf {
   std::string name = "(unnamed)";  ///< dotted path, set when its model is named
   Shape shape;
   Storage value;
-  Storage gradient;             ///< same size as value; meaningful only while has_gradient
-  bool has_gradient = false;    ///< false after a step: the next contribution overwrites
-  bool initialized = false;     ///< false until values were drawn, loaded or assigned
-  bool decay = true;            ///< weight decay asked for
-  bool frozen = false;          ///< receives no gradient and no update
-  bool routed = false;          ///< may go without a gradient: an expert that no token chose
+  Storage gradient;           ///< same size as value; meaningful only while has_gradient
+  bool has_gradient = false;  ///< false after a step: the next contribution overwrites
+  bool initialized = false;   ///< false until values were drawn, loaded or assigned
+  bool decay = true;          ///< weight decay asked for
+  bool frozen = false;        ///< receives no gradient and no update
+  bool routed = false;        ///< may go without a gradient: an expert that no token chose
   Init init;
 
   int64_t size() const { return shape.size(); }

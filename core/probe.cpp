@@ -13,8 +13,12 @@ thread_local Probe* current_probe = nullptr;
 }
 
 Probe::Probe(Handler handler) : handler_(std::move(handler)), outer_(std::exchange(current_probe, this)) {}
-Probe::~Probe() { current_probe = outer_; }
-Probe* Probe::current() { return current_probe; }
+Probe::~Probe() {
+  current_probe = outer_;
+}
+Probe* Probe::current() {
+  return current_probe;
+}
 
 Tensor tap(std::string_view prefix, std::string_view name, const Tensor& x, Where where) {
   if (!current_probe) return x;

@@ -34,8 +34,8 @@ class Probe {
   Probe* outer_;
 };
 
-/// The identity: hands x (…) to the current probe under the name "prefix.name" (or "name" with an empty prefix), and its
-/// gradient during backward.
+/// The identity: hands x (…) to the current probe under the name "prefix.name" (or "name" with an empty prefix), and
+/// its gradient during backward.
 Tensor tap(std::string_view prefix, std::string_view name, const Tensor& x, Where where = Where::here());
 
 /// Summary of the numbers of one tensor.

@@ -20,7 +20,9 @@ uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-std::array<uint32_t, 2> halves(uint64_t x) { return {static_cast<uint32_t>(x), static_cast<uint32_t>(x >> 32)}; }
+std::array<uint32_t, 2> halves(uint64_t x) {
+  return {static_cast<uint32_t>(x), static_cast<uint32_t>(x >> 32)};
+}
 
 // ln x for normal x > 0, to about 1e-16: 2·artanh(s), s = (m-1)/(m+1), for the mantissa m in [√½, √2).
 double logarithm(double x) {
@@ -55,10 +57,14 @@ SineCosine of_turn(double u) {
   sine = (1 + sine) * x;
   cosine = 1 + cosine;
   switch (static_cast<int>(quadrant) & 3) {
-    case 0: return {sine, cosine};
-    case 1: return {cosine, -sine};
-    case 2: return {-sine, -cosine};
-    default: return {-cosine, sine};
+    case 0:
+      return {sine, cosine};
+    case 1:
+      return {cosine, -sine};
+    case 2:
+      return {-sine, -cosine};
+    default:
+      return {-cosine, sine};
   }
 }
 
@@ -123,7 +129,8 @@ void fill_uniform(Tensor& x, double low, double high, const Draw& draw) {
   const int64_t n = x.size();
   for_blocks(n, draw, [&](int64_t i, const std::array<uint32_t, 4>& words) {
     for (std::size_t j = 0; j < 4 && i + static_cast<int64_t>(j) < n; ++j) {
-      data[i + static_cast<int64_t>(j)] = static_cast<real>(low + (high - low) * (static_cast<double>(words[j] >> 8) * 0x1p-24));
+      data[i + static_cast<int64_t>(j)] =
+          static_cast<real>(low + (high - low) * (static_cast<double>(words[j] >> 8) * 0x1p-24));
     }
   });
 }

@@ -17,7 +17,7 @@ class Shape {
 
   /// Rank 0: a single number.
   Shape() = default;
-  /// Throws Error for a negative size or a rank over max_rank.
+  /// Throws Error for a negative size, a rank over max_rank or more elements than an int64_t counts.
   Shape(std::initializer_list<int64_t> sizes) : Shape(std::span<const int64_t>(sizes.begin(), sizes.size())) {}
   explicit Shape(std::span<const int64_t> sizes);
 

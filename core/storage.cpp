@@ -15,8 +15,8 @@ namespace tape::inline TAPE_ABI {
 
 namespace {
 
-constexpr int smallest_log2 = 6;         // 64 bytes
-constexpr int steps_log2 = 3;            // 8 size classes per doubling
+constexpr int smallest_log2 = 6;  // 64 bytes
+constexpr int steps_log2 = 3;     // 8 size classes per doubling
 constexpr int class_count = 48 << steps_log2;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
 
@@ -129,9 +129,17 @@ class Pool {
   PoolStats stats_;
 };
 
-Storage Storage::allocate(std::size_t bytes) { return Storage(Pool::instance().take(bytes)); }
-void Storage::release(Block* block) noexcept { Pool::instance().give(block); }
-PoolStats pool_stats() { return Pool::instance().stats(); }
-void pool_trim() { Pool::instance().trim(); }
+Storage Storage::allocate(std::size_t bytes) {
+  return Storage(Pool::instance().take(bytes));
+}
+void Storage::release(Block* block) noexcept {
+  Pool::instance().give(block);
+}
+PoolStats pool_stats() {
+  return Pool::instance().stats();
+}
+void pool_trim() {
+  Pool::instance().trim();
+}
 
 }  // namespace tape::inline TAPE_ABI

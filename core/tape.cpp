@@ -37,9 +37,9 @@ void set_or_add(real* y, const real* dy, int64_t n, bool accumulate) {
 // A tensor that this tape knows: an output of a node, a watched tensor or a parameter.
 struct Slot {
   Shape shape;
-  Storage gradient;    // empty until the first contribution; parameters keep theirs in the leaf
+  Storage gradient;  // empty until the first contribution; parameters keep theirs in the leaf
   LeafPtr leaf;
-  bool keep = false;   // watched or retained
+  bool keep = false;  // watched or retained
 };
 
 }  // namespace
@@ -57,7 +57,8 @@ struct Tape::State {
   std::size_t leaf_position(const Leaf* leaf) const {
     const std::size_t mask = leaf_table.size() - 1;
     std::size_t at = (reinterpret_cast<std::uintptr_t>(leaf) >> 4) * 0x9e3779b97f4a7c15ull >> 20 & mask;
-    while (leaf_table[at] >= 0 && slots[static_cast<std::size_t>(leaf_table[at])].leaf.get() != leaf) at = (at + 1) & mask;
+    while (leaf_table[at] >= 0 && slots[static_cast<std::size_t>(leaf_table[at])].leaf.get() != leaf)
+      at = (at + 1) & mask;
     return at;
   }
 
@@ -103,7 +104,9 @@ Tape::~Tape() {
   State::spare().push_back(std::move(state_));
 }
 
-Tape* Tape::current() { return current_tape; }
+Tape* Tape::current() {
+  return current_tape;
+}
 
 int32_t Tape::slot_of(const Tensor& x) const {
   if (x.tape_ == id_) return x.slot_;
@@ -129,18 +132,22 @@ int32_t Tape::leaf_slot(const LeafPtr& leaf) {
 }
 
 bool Tape::tracks(std::initializer_list<const Tensor*> inputs) const {
-  return std::ranges::any_of(inputs, [this](const Tensor* x) {
-    return *x && (x->tape_ == id_ || (x->leaf_ && !x->leaf_->frozen));
-  });
+  return std::ranges::any_of(
+      inputs, [this](const Tensor* x) { return *x && (x->tape_ == id_ || (x->leaf_ && !x->leaf_->frozen)); });
 }
 
-void* Tape::arena(std::size_t bytes, std::size_t align) { return state_->arena.take(bytes, align); }
+void* Tape::arena(std::size_t bytes, std::size_t align) {
+  return state_->arena.take(bytes, align);
+}
 
 Tensor Tape::append(const char* op, Tensor y, std::initializer_list<const Tensor*> inputs, Closure closure, Cost cost,
                     double start_ms) {
   State& s = *state_;
-  NodeInfo node{.op = op, .shape = y.shape(), .first_input = static_cast<int32_t>(s.inputs.size()),
-                .inputs = static_cast<int32_t>(inputs.size()), .cost = cost};
+  NodeInfo node{.op = op,
+                .shape = y.shape(),
+                .first_input = static_cast<int32_t>(s.inputs.size()),
+                .inputs = static_cast<int32_t>(inputs.size()),
+                .cost = cost};
   double bytes = static_cast<double>(y.size()) * sizeof(real);
   for (const Tensor* x : inputs) {
     const bool is_leaf = *x && x->tape_ != id_ && x->leaf_ && !x->leaf_->frozen;
@@ -190,9 +197,11 @@ void Tape::backward(const Tensor& loss, Where where) {
 
 void Tape::backward(const Tensor& y, const Tensor& dy, Where where) {
   if (!y || y.tape_ != id_) {
-    throw Error("backward: the tensor is not on this tape: no op on a tracked tensor made it while the tape was alive", where);
+    throw Error("backward: the tensor is not on this tape: no op on a tracked tensor made it while the tape was alive",
+                where);
   }
-  if (dy.shape() != y.shape()) throw Error(str("backward: dy ", dy.shape(), " must have the shape of y ", y.shape()), where);
+  if (dy.shape() != y.shape())
+    throw Error(str("backward: dy ", dy.shape(), " must have the shape of y ", y.shape()), where);
   if (spent_) throw Error("backward: this tape was already unwound; a tape is used for one backward pass", where);
   spent_ = true;
   const NoRecord suspended;
@@ -212,9 +221,15 @@ void Tape::backward(const Tensor& y, const Tensor& dy, Where where) {
   }
 }
 
-int64_t Tape::size() const { return static_cast<int64_t>(state_->nodes.size()); }
-const NodeInfo& Tape::node(int64_t i) const { return state_->nodes.at(static_cast<std::size_t>(i)); }
-int32_t Tape::input(int32_t j) const { return state_->inputs.at(static_cast<std::size_t>(j)); }
+int64_t Tape::size() const {
+  return static_cast<int64_t>(state_->nodes.size());
+}
+const NodeInfo& Tape::node(int64_t i) const {
+  return state_->nodes.at(static_cast<std::size_t>(i));
+}
+int32_t Tape::input(int32_t j) const {
+  return state_->inputs.at(static_cast<std::size_t>(j));
+}
 
 void Tape::print(std::ostream& out) const {
   for (const NodeInfo& node : state_->nodes) {
@@ -252,12 +267,16 @@ std::vector<OpProfile> Tape::profile() const {
 }
 
 NoRecord::NoRecord() : suspended_(std::exchange(current_tape, nullptr)) {}
-NoRecord::~NoRecord() { current_tape = suspended_; }
+NoRecord::~NoRecord() {
+  current_tape = suspended_;
+}
 
 Backward::Backward(Tape& tape, const NodeInfo& node, Storage dy)
     : tape_(tape), node_(node), shape_(node.shape), dy_(std::move(dy)) {}
 
-int32_t Backward::slot(int i) const { return tape_.input(node_.first_input + i); }
+int32_t Backward::slot(int i) const {
+  return tape_.input(node_.first_input + i);
+}
 
 GradView Backward::grad(int i) {
   Slot& slot_i = tape_.state_->slots[static_cast<std::size_t>(slot(i))];
@@ -297,7 +316,9 @@ void Backward::give(int i, Storage gradient) {
 
 Op::Op(const char* name, Where where) : name_(name), where_(where), start_ms_(current_tape ? now_ms() : 0) {}
 
-void Op::fail(const std::string& why) const { throw Error(str(name_, ": ", why), where_); }
+void Op::fail(const std::string& why) const {
+  throw Error(str(name_, ": ", why), where_);
+}
 
 void Op::need(std::initializer_list<const Tensor*> inputs) const {
   int position = 1;

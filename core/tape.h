@@ -30,9 +30,9 @@ struct Cost {
 /// One recorded operation, as it can be read back from a tape (until the tape ends, also after backward).
 struct NodeInfo {
   const char* op = "";
-  Shape shape;             ///< of the output
-  int32_t output = -1;     ///< number of the output on this tape
-  int32_t first_input = 0; ///< its inputs are Tape::input(first_input … first_input + inputs - 1)
+  Shape shape;              ///< of the output
+  int32_t output = -1;      ///< number of the output on this tape
+  int32_t first_input = 0;  ///< its inputs are Tape::input(first_input … first_input + inputs - 1)
   int32_t inputs = 0;
   Cost cost;
   double forward_ms = 0;
@@ -55,6 +55,18 @@ struct GradView {
 
   real beta() const { return accumulate ? real{1} : real{0}; }  ///< for GEMM
   void put(int64_t i, real value) const { data[i] = accumulate ? data[i] + value : value; }
+  /// Sets or adds value(i) for begin ≤ i < end: two loops, each of which vectorises.
+  template <class F>
+  void put(int64_t begin, int64_t end, F value) const {
+    real* out = data;
+    if (accumulate) {
+#pragma omp simd
+      for (int64_t i = begin; i < end; ++i) out[i] += value(i);
+    } else {
+#pragma omp simd
+      for (int64_t i = begin; i < end; ++i) out[i] = value(i);
+    }
+  }
 };
 
 /// What an op's backward closure sees: the gradient of its output, and the places for those of its inputs.

@@ -12,7 +12,9 @@ Tensor Tensor::on(const Shape& shape, Storage storage) {
   return tensor;
 }
 
-Tensor Tensor::uninitialized(const Shape& shape) { return on(shape, Storage::of<real>(shape.size())); }
+Tensor Tensor::uninitialized(const Shape& shape) {
+  return on(shape, Storage::of<real>(shape.size()));
+}
 
 Tensor Tensor::full(const Shape& shape, real value) {
   Tensor tensor = uninitialized(shape);
@@ -20,12 +22,15 @@ Tensor Tensor::full(const Shape& shape, real value) {
   return tensor;
 }
 
-Tensor Tensor::zeros(const Shape& shape) { return full(shape, 0); }
+Tensor Tensor::zeros(const Shape& shape) {
+  return full(shape, 0);
+}
 
 Tensor Tensor::from(const Shape& shape, std::span<const real> values, Where where) {
   if (static_cast<int64_t>(values.size()) != shape.size()) {
-    throw Error(str("Tensor::from: shape ", shape, " holds ", shape.size(), " numbers, but ", values.size(), " were given"),
-                where);
+    throw Error(
+        str("Tensor::from: shape ", shape, " holds ", shape.size(), " numbers, but ", values.size(), " were given"),
+        where);
   }
   Tensor tensor = uninitialized(shape);
   std::ranges::copy(values, tensor.mutable_data());
@@ -44,7 +49,9 @@ Tensor Tensor::copy() const {
   return from(shape_, values());
 }
 
-std::string Tensor::name() const { return leaf_ ? leaf_->name : std::string(); }
+std::string Tensor::name() const {
+  return leaf_ ? leaf_->name : std::string();
+}
 
 std::ostream& operator<<(std::ostream& out, const Tensor& tensor) {
   if (!tensor) return out << "(no tensor)";
@@ -55,7 +62,8 @@ std::ostream& operator<<(std::ostream& out, const Tensor& tensor) {
   const int64_t rows = columns == 0 ? 0 : tensor.size() / columns;
   for (int64_t r = 0; r < std::min(rows, max_rows); ++r) {
     out << (rows > 1 ? "\n  [" : " [");
-    for (int64_t c = 0; c < std::min(columns, max_columns); ++c) out << (c ? ", " : "") << tensor.data()[r * columns + c];
+    for (int64_t c = 0; c < std::min(columns, max_columns); ++c)
+      out << (c ? ", " : "") << tensor.data()[r * columns + c];
     out << (columns > max_columns ? ", …]" : "]");
   }
   if (rows > max_rows) out << "\n  … " << rows - max_rows << " more rows";
@@ -68,8 +76,9 @@ Ids::Ids(const Shape& shape) : shape_(shape), storage_(Storage::of<int32_t>(shap
 
 Ids Ids::from(const Shape& shape, std::span<const int32_t> values, Where where) {
   if (static_cast<int64_t>(values.size()) != shape.size()) {
-    throw Error(str("Ids::from: shape ", shape, " holds ", shape.size(), " numbers, but ", values.size(), " were given"),
-                where);
+    throw Error(
+        str("Ids::from: shape ", shape, " holds ", shape.size(), " numbers, but ", values.size(), " were given"),
+        where);
   }
   Ids ids(shape);
   std::ranges::copy(values, ids.mutable_data());

@@ -72,8 +72,8 @@ class Tensor {
 
   Shape shape_;
   Storage storage_;
-  LeafPtr leaf_;          // set on the value of a parameter
-  uint64_t tape_ = 0;     // the tape that knows this tensor, and under which number
+  LeafPtr leaf_;       // set on the value of a parameter
+  uint64_t tape_ = 0;  // the tape that knows this tensor, and under which number
   int32_t slot_ = -1;
 };
 

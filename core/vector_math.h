@@ -36,11 +36,17 @@ inline float exp_(float x) {
   const float bounded = x > highest ? std::numeric_limits<float>::infinity() : result;
   return x < lowest ? 0.0f : bounded;
 }
-inline double exp_(double x) { return std::exp(x); }
+inline double exp_(double x) {
+  return std::exp(x);
+}
 
 /// 1/(1 + e^-x).
-inline float sigmoid_(float x) { return 1.0f / (1.0f + exp_(-x)); }
-inline double sigmoid_(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+inline float sigmoid_(float x) {
+  return 1.0f / (1.0f + exp_(-x));
+}
+inline double sigmoid_(double x) {
+  return 1.0 / (1.0 + std::exp(-x));
+}
 
 /// Hyperbolic tangent.
 inline float tanh_(float x) {
@@ -54,7 +60,9 @@ inline float tanh_(float x) {
   const float magnitude = 1.0f - 2.0f / (exp_(2.0f * std::fabs(x)) + 1.0f);
   return std::fabs(x) < 0.625f ? near_zero : std::copysign(magnitude, x);
 }
-inline double tanh_(double x) { return std::tanh(x); }
+inline double tanh_(double x) {
+  return std::tanh(x);
+}
 
 /// φ(x) and Φ(x) of the standard normal distribution, which share an exponential.
 template <class T>

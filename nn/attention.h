@@ -13,16 +13,16 @@ struct AttentionConfig {
   int64_t width = 0;
   int64_t heads = 1;
   bool bias = true;
-  double dropout = 0;          ///< on the attention weights and on the result
-  double rotary_base = 0;      ///< 0: no rotary positions (self-attention only)
-  std::string name = {};       ///< prefix of its taps, such as "blocks.0.attn"
+  double dropout = 0;      ///< on the attention weights and on the result
+  double rotary_base = 0;  ///< 0: no rotary positions (self-attention only)
+  std::string name = {};   ///< prefix of its taps, such as "blocks.0.attn"
 };
 
 /// Which keys a query may see.
 struct AttentionMask {
   bool causal = false;
-  Tensor additive = {};   ///< (T, S) or (B, T, S), added to the scores; -infinity hides a key
-  Ids key_lengths = {};   ///< (B), keys from this position on are padding
+  Tensor additive = {};  ///< (T, S) or (B, T, S), added to the scores; -infinity hides a key
+  Ids key_lengths = {};  ///< (B), keys from this position on are padding
 };
 
 /// Queries, keys and values from one sequence, by one packed projection.
@@ -34,7 +34,8 @@ struct SelfAttention {
   SelfAttention(AttentionConfig config, const WeightInit& init);
 
   /// x (B, T, C) → (B, T, C).
-  Tensor operator()(const Tensor& x, const AttentionMask& mask, const Context& context, Where where = Where::here()) const;
+  Tensor operator()(const Tensor& x, const AttentionMask& mask, const Context& context,
+                    Where where = Where::here()) const;
   void visit(auto&& v) const {
     v("qkv", qkv);
     v("out", out);

@@ -9,12 +9,16 @@ Block::Block(const BlockConfig& c, const WeightInit& init)
       alpha(scheme_constants(c.scheme, c.layers).alpha),
       name(c.name),
       norm1(c.norm, c.width, c.eps),
-      attn({.width = c.width, .heads = c.heads, .bias = c.bias, .dropout = c.dropout, .rotary_base = c.rotary_base,
+      attn({.width = c.width,
+            .heads = c.heads,
+            .bias = c.bias,
+            .dropout = c.dropout,
+            .rotary_base = c.rotary_base,
             .name = c.name + ".attn"},
            init),
       norm2(c.norm, c.width, c.eps),
-      mlp(c.activation, c.width, c.hidden > 0 ? c.hidden : default_hidden(c.activation, c.width), c.bias, init, c.dropout,
-          c.name + ".mlp") {}
+      mlp(c.activation, c.width, c.hidden > 0 ? c.hidden : default_hidden(c.activation, c.width), c.bias, init,
+          c.dropout, c.name + ".mlp") {}
 
 Tensor Block::operator()(const Tensor& x, const AttentionMask& mask, const Context& context, Where where) const {
   const auto attention_branch = [&](const Tensor& input) {

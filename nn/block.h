@@ -10,10 +10,10 @@
 namespace tape::inline TAPE_ABI::nn {
 
 struct BlockConfig {
-  int64_t layers = 1;   ///< blocks in the stack: the scheme's constants follow from it
+  int64_t layers = 1;  ///< blocks in the stack: the scheme's constants follow from it
   int64_t width = 0;
   int64_t heads = 1;
-  int64_t hidden = 0;   ///< feed-forward width; 0 for default_hidden
+  int64_t hidden = 0;  ///< feed-forward width; 0 for default_hidden
   Scheme scheme = Scheme::PreLN;
   NormKind norm = NormKind::Layer;
   double eps = 1e-5;
@@ -36,7 +36,8 @@ struct Block {
   Block(const BlockConfig& config, const WeightInit& init);
 
   /// x (B, T, C) → (B, T, C).
-  Tensor operator()(const Tensor& x, const AttentionMask& mask, const Context& context, Where where = Where::here()) const;
+  Tensor operator()(const Tensor& x, const AttentionMask& mask, const Context& context,
+                    Where where = Where::here()) const;
   void visit(auto&& v) const {
     v("norm1", norm1);
     v("attn", attn);

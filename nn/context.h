@@ -28,7 +28,9 @@ inline Context training(int64_t step, Seed seed = {}) {
 }
 
 /// Evaluation and sampling: dropout is off.
-inline Context evaluation() { return {false, Random(Seed{})}; }
+inline Context evaluation() {
+  return {false, Random(Seed{})};
+}
 
 /// Dropout in training, the identity in evaluation.
 inline Tensor dropout(const Tensor& x, double p, const Context& context, Where where = Where::here()) {

@@ -18,8 +18,12 @@ constexpr std::array<Named<Activation>, 4> activation_names{{{Activation::ReLU, 
 
 }  // namespace
 
-std::string_view name_of(Activation activation) { return find_name(activation, activation_names); }
-Activation activation(std::string_view name) { return find_value("activation", name, activation_names); }
+std::string_view name_of(Activation activation) {
+  return find_name(activation, activation_names);
+}
+Activation activation(std::string_view name) {
+  return find_value("activation", name, activation_names);
+}
 
 int64_t default_hidden(Activation activation, int64_t width) {
   return activation == Activation::SwiGLU ? (8 * width / 3 + 7) / 8 * 8 : 4 * width;
@@ -39,10 +43,18 @@ Tensor FeedForward::operator()(const Tensor& x, const Context& context, Where wh
   const Tensor pre = tap(name, "hook_pre", up(x, where), where);
   Tensor hidden;
   switch (kind) {
-    case Activation::ReLU: hidden = relu(pre, where); break;
-    case Activation::GELU: hidden = gelu(pre, where); break;
-    case Activation::GELUTanh: hidden = gelu_tanh(pre, where); break;
-    case Activation::SwiGLU: hidden = multiply(silu((*gate)(x, where), where), pre, where); break;
+    case Activation::ReLU:
+      hidden = relu(pre, where);
+      break;
+    case Activation::GELU:
+      hidden = gelu(pre, where);
+      break;
+    case Activation::GELUTanh:
+      hidden = gelu_tanh(pre, where);
+      break;
+    case Activation::SwiGLU:
+      hidden = multiply(silu((*gate)(x, where), where), pre, where);
+      break;
   }
   return dropout(down(tap(name, "hook_post", hidden, where), where), dropout_p, context, where);
 }

@@ -21,7 +21,7 @@ int64_t default_hidden(Activation activation, int64_t width);
 
 struct FeedForward {
   Activation kind;
-  std::string name;            ///< prefix of its taps, such as "blocks.0.mlp"
+  std::string name;  ///< prefix of its taps, such as "blocks.0.mlp"
   double dropout_p;
   Linear up;                   ///< (F, C)
   std::optional<Linear> gate;  ///< (F, C), SwiGLU only

@@ -20,7 +20,8 @@ GPTConfig checked(const GPTConfig& c) {
   positive("heads", c.heads);
   positive("width", c.width);
   if (c.hidden < 0) throw Error(str("GPT: hidden must not be negative, it is ", c.hidden));
-  if (!(c.dropout >= 0 && c.dropout < 1)) throw Error(str("GPT: dropout must be at least 0 and below 1, it is ", c.dropout));
+  if (!(c.dropout >= 0 && c.dropout < 1))
+    throw Error(str("GPT: dropout must be at least 0 and below 1, it is ", c.dropout));
   return c;
 }
 
@@ -52,15 +53,22 @@ GPT::GPT(const GPTConfig& config, Seed seed)
   }
   blocks_.reserve(static_cast<std::size_t>(config.layers));
   for (int64_t layer = 0; layer < config.layers; ++layer) {
-    blocks_.emplace_back(BlockConfig{.layers = config.layers, .width = config.width, .heads = config.heads,
-                                     .hidden = config.hidden, .scheme = config.scheme, .norm = config.norm,
-                                     .eps = config.eps, .activation = config.activation, .bias = config.bias,
+    blocks_.emplace_back(BlockConfig{.layers = config.layers,
+                                     .width = config.width,
+                                     .heads = config.heads,
+                                     .hidden = config.hidden,
+                                     .scheme = config.scheme,
+                                     .norm = config.norm,
+                                     .eps = config.eps,
+                                     .activation = config.activation,
+                                     .bias = config.bias,
                                      .dropout = config.dropout,
                                      .rotary_base = config.positions == Positions::Rotary ? config.rotary_base : 0,
                                      .name = str("blocks.", layer)},
                          init);
   }
-  if (scheme_constants(config.scheme, config.layers).final_norm) final_norm_.emplace(config.norm, config.width, config.eps);
+  if (scheme_constants(config.scheme, config.layers).final_norm)
+    final_norm_.emplace(config.norm, config.width, config.eps);
   if (!config.tied) head_.emplace(config.width, config.vocab, false, init.with_gain(1));
   initialize(*this, seed);
   census_.check(*this, "GPT");

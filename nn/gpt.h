@@ -13,19 +13,19 @@ namespace tape::inline TAPE_ABI::nn {
 
 struct GPTConfig {
   int64_t vocab = 0;
-  int64_t context = 64;    ///< longest sequence
+  int64_t context = 64;  ///< longest sequence
   int64_t layers = 4;
   int64_t heads = 4;
   int64_t width = 128;
-  int64_t hidden = 0;      ///< feed-forward width; 0 for default_hidden(activation, width)
+  int64_t hidden = 0;  ///< feed-forward width; 0 for default_hidden(activation, width)
   Scheme scheme = Scheme::PreLN;
   NormKind norm = NormKind::Layer;
   double eps = 1e-5;
   Activation activation = Activation::GELU;
   Positions positions = Positions::Learned;
   double rotary_base = 10000;
-  bool tied = true;        ///< the head shares the token embedding's weight
-  bool bias = true;        ///< in linear layers
+  bool tied = true;  ///< the head shares the token embedding's weight
+  bool bias = true;  ///< in linear layers
   double dropout = 0;
   bool recompute = false;  ///< keep nothing inside blocks for backward: less memory, a third more time
 };

@@ -11,9 +11,13 @@ namespace tape::inline TAPE_ABI::nn {
 
 namespace {
 
-Init with_gain(Init::Kind kind, double gain) { return {.kind = kind, .gain = gain}; }
+Init with_gain(Init::Kind kind, double gain) {
+  return {.kind = kind, .gain = gain};
+}
 
-bool is_uniform(Init::Kind kind) { return kind == Init::Kind::xavier_uniform || kind == Init::Kind::kaiming_uniform; }
+bool is_uniform(Init::Kind kind) {
+  return kind == Init::Kind::xavier_uniform || kind == Init::Kind::kaiming_uniform;
+}
 
 // Draws the rows of one group of a weight (or the whole of any other parameter).
 void draw_group(Tensor& group, const Init& init, double gain, const Draw& draw) {
@@ -34,12 +38,14 @@ void draw_values(Leaf& leaf, Seed seed) {
     return;
   }
   if (leaf.shape.rank() < 2 && init.kind != Init::Kind::normal) {
-    throw Error(str("initialize: ", leaf.name, " ", leaf.shape, " has no fan-in and fan-out: use normal, zeros or ones"));
+    throw Error(
+        str("initialize: ", leaf.name, " ", leaf.shape, " has no fan-in and fan-out: use normal, zeros or ones"));
   }
   const std::vector<double> gains = init.row_gains.empty() ? std::vector<double>{init.gain} : init.row_gains;
   const auto groups = static_cast<int64_t>(gains.size());
   if (leaf.shape.rank() > 0 && leaf.shape[0] % groups != 0) {
-    throw Error(str("initialize: the rows of ", leaf.name, " ", leaf.shape, " do not divide into ", groups, " equal groups"));
+    throw Error(
+        str("initialize: the rows of ", leaf.name, " ", leaf.shape, " do not divide into ", groups, " equal groups"));
   }
   Random random = Random::named(seed, leaf.name);
   const Shape shape = leaf.shape.rank() > 0 ? leaf.shape.with(0, leaf.shape[0] / groups) : leaf.shape;
@@ -52,28 +58,48 @@ void draw_values(Leaf& leaf, Seed seed) {
 
 }  // namespace
 
-Init normal_init(double stddev, double gain) { return {.kind = Init::Kind::normal, .gain = gain, .stddev = stddev}; }
-Init xavier_uniform(double gain) { return with_gain(Init::Kind::xavier_uniform, gain); }
-Init xavier_normal(double gain) { return with_gain(Init::Kind::xavier_normal, gain); }
-Init kaiming_uniform(double gain) { return with_gain(Init::Kind::kaiming_uniform, gain); }
-Init kaiming_normal(double gain) { return with_gain(Init::Kind::kaiming_normal, gain); }
-Init zeros_init() { return {.kind = Init::Kind::zeros}; }
-Init ones_init() { return {.kind = Init::Kind::ones}; }
+Init normal_init(double stddev, double gain) {
+  return {.kind = Init::Kind::normal, .gain = gain, .stddev = stddev};
+}
+Init xavier_uniform(double gain) {
+  return with_gain(Init::Kind::xavier_uniform, gain);
+}
+Init xavier_normal(double gain) {
+  return with_gain(Init::Kind::xavier_normal, gain);
+}
+Init kaiming_uniform(double gain) {
+  return with_gain(Init::Kind::kaiming_uniform, gain);
+}
+Init kaiming_normal(double gain) {
+  return with_gain(Init::Kind::kaiming_normal, gain);
+}
+Init zeros_init() {
+  return {.kind = Init::Kind::zeros};
+}
+Init ones_init() {
+  return {.kind = Init::Kind::ones};
+}
 
 double init_stddev(const Init& init, int64_t fan_in, int64_t fan_out, double gain) {
   switch (init.kind) {
     case Init::Kind::zeros:
-    case Init::Kind::ones: return 0;
-    case Init::Kind::normal: return gain * init.stddev;
+    case Init::Kind::ones:
+      return 0;
+    case Init::Kind::normal:
+      return gain * init.stddev;
     case Init::Kind::xavier_uniform:
-    case Init::Kind::xavier_normal: return gain * std::sqrt(2.0 / static_cast<double>(fan_in + fan_out));
+    case Init::Kind::xavier_normal:
+      return gain * std::sqrt(2.0 / static_cast<double>(fan_in + fan_out));
     case Init::Kind::kaiming_uniform:
-    case Init::Kind::kaiming_normal: return gain / std::sqrt(static_cast<double>(fan_in));
+    case Init::Kind::kaiming_normal:
+      return gain / std::sqrt(static_cast<double>(fan_in));
   }
   return 0;
 }
 
-double gpt2_residual_gain(int64_t layers) { return 1 / std::sqrt(2.0 * static_cast<double>(layers)); }
+double gpt2_residual_gain(int64_t layers) {
+  return 1 / std::sqrt(2.0 * static_cast<double>(layers));
+}
 
 void initialize(const ParameterList& list, Seed seed) {
   for (const LeafPtr& leaf : list) {

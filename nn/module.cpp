@@ -86,8 +86,9 @@ std::string describe(const ParameterList& list) {
         << (leaf->frozen ? "  frozen" : "") << '\n';
   }
   const int64_t total = count(list);
-  out << std::left << std::setw(static_cast<int>(name_width) + 22) << str("total of ", list.size(), " tensors") << std::right
-      << std::setw(12) << total << std::setw(12) << bytes_text(static_cast<double>(total) * sizeof(real)) << '\n';
+  out << std::left << std::setw(static_cast<int>(name_width) + 22) << str("total of ", list.size(), " tensors")
+      << std::right << std::setw(12) << total << std::setw(12) << bytes_text(static_cast<double>(total) * sizeof(real))
+      << '\n';
   return out.str();
 }
 

@@ -47,7 +47,9 @@ class ParameterVisitor {
   }
 
  private:
-  std::string join(std::string_view name) const { return prefix_.empty() ? std::string(name) : prefix_ + '.' + std::string(name); }
+  std::string join(std::string_view name) const {
+    return prefix_.empty() ? std::string(name) : prefix_ + '.' + std::string(name);
+  }
 
   std::string prefix_;
   const Function& f_;

@@ -2,7 +2,8 @@
 // residual.h. Any statistic goes with any place.
 //
 //   LayerNorm   y = (x - mean(x))/√(var(x) + ε) ⊙ w + b      invariant to x → a·x + c
-//   RMSNorm     y =       x      /√(mean(x²) + ε) ⊙ w        invariant to x → a·x only; equal to LayerNorm where mean(x) = 0
+//   RMSNorm     y =       x      /√(mean(x²) + ε) ⊙ w        invariant to x → a·x only; equal to LayerNorm where
+//   mean(x) = 0
 //
 // To add a norm: write its op (core/ops/), add a name to NormKind and NormName, and one line to Norm::operator().
 #pragma once
@@ -34,8 +35,10 @@ struct Norm {
   /// x (…, C) → (…, C).
   Tensor operator()(const Tensor& x, Where where = Where::here()) const {
     switch (kind) {
-      case NormKind::Layer: return layer_norm(x, weight, bias, eps, where);
-      case NormKind::RMS: return rms_norm(x, weight, bias, eps, where);
+      case NormKind::Layer:
+        return layer_norm(x, weight, bias, eps, where);
+      case NormKind::RMS:
+        return rms_norm(x, weight, bias, eps, where);
     }
     return x;
   }

@@ -14,8 +14,12 @@ constexpr std::array<Named<Positions>, 3> position_names{
 
 }  // namespace
 
-std::string_view name_of(Positions positions) { return find_name(positions, position_names); }
-Positions positions(std::string_view name) { return find_value("positions", name, position_names); }
+std::string_view name_of(Positions positions) {
+  return find_name(positions, position_names);
+}
+Positions positions(std::string_view name) {
+  return find_value("positions", name, position_names);
+}
 
 Tensor sinusoidal_table(int64_t length, int64_t width) {
   Tensor table = Tensor::uninitialized({length, width});

@@ -14,7 +14,8 @@ enum class Positions { Learned, Sinusoidal, Rotary };
 std::string_view name_of(Positions positions);
 Positions positions(std::string_view name);
 
-/// (length, width): sin(t/10000^(2i/C)) in column 2i and cos of the same in column 2i+1. Vaswani et al. 2017, section 3.5.
+/// (length, width): sin(t/10000^(2i/C)) in column 2i and cos of the same in column 2i+1. Vaswani et al. 2017,
+/// section 3.5.
 Tensor sinusoidal_table(int64_t length, int64_t width);
 
 }  // namespace tape::inline TAPE_ABI::nn

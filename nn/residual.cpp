@@ -15,17 +15,28 @@ constexpr std::array<Named<NormKind>, 2> norm_names{{{NormKind::Layer, "layer"},
 
 }  // namespace
 
-std::string_view name_of(Scheme scheme) { return find_name(scheme, scheme_names); }
-Scheme scheme(std::string_view name) { return find_value("scheme", name, scheme_names); }
-std::string_view name_of(NormKind kind) { return find_name(kind, norm_names); }
-NormKind norm_kind(std::string_view name) { return find_value("norm", name, norm_names); }
+std::string_view name_of(Scheme scheme) {
+  return find_name(scheme, scheme_names);
+}
+Scheme scheme(std::string_view name) {
+  return find_value("scheme", name, scheme_names);
+}
+std::string_view name_of(NormKind kind) {
+  return find_name(kind, norm_names);
+}
+NormKind norm_kind(std::string_view name) {
+  return find_value("norm", name, norm_names);
+}
 
 SchemeConstants scheme_constants(Scheme scheme, int64_t layers) {
   const auto n = static_cast<double>(layers);
   switch (scheme) {
-    case Scheme::PostLN: return {};
-    case Scheme::PreLN: return {.final_norm = true};
-    case Scheme::DeepNorm: return {.alpha = std::pow(2 * n, 0.25), .beta = std::pow(8 * n, -0.25)};
+    case Scheme::PostLN:
+      return {};
+    case Scheme::PreLN:
+      return {.final_norm = true};
+    case Scheme::DeepNorm:
+      return {.alpha = std::pow(2 * n, 0.25), .beta = std::pow(8 * n, -0.25)};
   }
   return {};
 }

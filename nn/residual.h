@@ -4,7 +4,8 @@
 //   Post-LN    norm(x + f(x))        Vaswani et al. 2017. The stream is normalised after every branch.
 //   Pre-LN     x + f(norm(x))        Xiong et al. 2020, arXiv 2002.04745. The skip connection stays clean, the stream
 //                                    grows with depth, and one final norm before the head is part of the scheme.
-//   DeepNorm   norm(α·x + f(x))      Wang et al. 2022, arXiv 2203.00555. α > 1 is on the skip, never on f, and the weights
+//   DeepNorm   norm(α·x + f(x))      Wang et al. 2022, arXiv 2203.00555. α > 1 is on the skip, never on f, and the
+//   weights
 //                                    of feed-forward, value and output projections start with gain β < 1.
 //
 // To add a scheme: a name in Scheme, a line in residual(), a row in scheme_constants (residual.cpp).
@@ -25,9 +26,9 @@ Scheme scheme(std::string_view name);
 
 /// What a scheme asks for in a stack of `layers` blocks (encoder-only or decoder-only).
 struct SchemeConstants {
-  double alpha = 1;             ///< gain of the skip connection
-  double beta = 1;              ///< gain of feed-forward, value and output weights; queries and keys keep 1
-  bool final_norm = false;      ///< one more norm after the last block
+  double alpha = 1;         ///< gain of the skip connection
+  double beta = 1;          ///< gain of feed-forward, value and output weights; queries and keys keep 1
+  bool final_norm = false;  ///< one more norm after the last block
 };
 
 /// DeepNorm: α = (2·layers)^¼, β = (8·layers)^-¼ (table in section 4.1 of the paper); the others are 1.
@@ -42,9 +43,12 @@ template <class Branch>
 Tensor residual(Scheme scheme, double alpha, const Norm& norm, const Tensor& x, const Branch& f,
                 Where where = Where::here()) {
   switch (scheme) {
-    case Scheme::PostLN: return norm(add(x, f(x), where), where);
-    case Scheme::PreLN: return add(x, f(norm(x, where)), where);
-    case Scheme::DeepNorm: return norm(axpy(alpha, x, f(x), where), where);
+    case Scheme::PostLN:
+      return norm(add(x, f(x), where), where);
+    case Scheme::PreLN:
+      return add(x, f(norm(x, where)), where);
+    case Scheme::DeepNorm:
+      return norm(axpy(alpha, x, f(x), where), where);
   }
   return x;
 }

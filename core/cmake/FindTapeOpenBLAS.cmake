@@ -1,16 +1,15 @@
-# Finds OpenBLAS, the OpenMP build first: matrix products are called single-threaded from our own threads, beside which
-# a BLAS with a thread pool of its own is much slower. The serial build is left out: it hands out its work buffers without
-# a lock, and products computed at the same time on two threads come out wrong now and then. All builds share one SONAME,
-# so the chosen folder is linked by its full path, and CMake puts it into the RPATH of every program.
+# Finds OpenBLAS, the serial build first: matrix products are called single-threaded from our own threads, beside which
+# a BLAS with a thread pool of its own is much slower. All builds share one SONAME, so the chosen folder is linked by
+# its full path, and CMake puts it into the RPATH of every program.
 #
 # Defines the target tape::openblas. Set TAPE_OPENBLAS_DIR to choose a folder by hand.
 
 set(TAPE_OPENBLAS_DIR "" CACHE PATH "Folder with libopenblas to use instead of the search")
 set(_folders ${TAPE_OPENBLAS_DIR})
-foreach(_build openmp pthread)
+foreach(_build serial openmp pthread)
   list(APPEND _folders /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-${_build})
 endforeach()
-list(APPEND _folders /usr/lib64/openblas-openmp)
+list(APPEND _folders /usr/lib64/openblas-serial /usr/lib64/openblas-openmp)
 
 find_library(TAPE_OPENBLAS_LIBRARY NAMES openblas PATHS ${_folders} NO_DEFAULT_PATH)
 find_library(TAPE_OPENBLAS_LIBRARY NAMES openblas)
@@ -23,11 +22,18 @@ find_path(TAPE_OPENBLAS_INCLUDE NAMES cblas.h PATH_SUFFIXES openblas)
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(TapeOpenBLAS
   REQUIRED_VARS TAPE_OPENBLAS_LIBRARY TAPE_OPENBLAS_INCLUDE
-  REASON_FAILURE_MESSAGE "on Debian or Ubuntu: apt install libopenblas-openmp-dev")
+  REASON_FAILURE_MESSAGE "on Debian or Ubuntu: apt-get install libopenblas-serial-dev")
 
 if(TapeOpenBLAS_FOUND AND NOT TARGET tape::openblas)
+  if(_folder MATCHES "pthread$")
+    message(WARNING "Only the pthread build of OpenBLAS was found: its threads get in the way of ours, which costs much "
+      "speed. On Debian or Ubuntu: apt-get install libopenblas-serial-dev, then configure in a new build folder.")
+  endif()
   add_library(tape::openblas UNKNOWN IMPORTED)
   set_target_properties(tape::openblas PROPERTIES
     IMPORTED_LOCATION ${TAPE_OPENBLAS_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${TAPE_OPENBLAS_INCLUDE})
 endif()
 mark_as_advanced(TAPE_OPENBLAS_LIBRARY TAPE_OPENBLAS_INCLUDE)
+unset(_folders)
+unset(_folder)
+unset(_build)

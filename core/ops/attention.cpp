@@ -15,9 +15,15 @@ AttentionProblem problem_of(const Op& op, const AttentionOptions& options, int64
   if (options.heads < 1 || width % options.heads != 0) {
     op.fail(str("width ", width, " must be a multiple of the number of heads, ", options.heads));
   }
-  AttentionProblem p{.batch = batch, .heads = options.heads, .queries = queries, .keys = keys,
-                     .head_size = width / options.heads, .causal = options.causal, .mask = options.mask,
-                     .key_lengths = options.key_lengths, .dropout = options.dropout};
+  AttentionProblem p{.batch = batch,
+                     .heads = options.heads,
+                     .queries = queries,
+                     .keys = keys,
+                     .head_size = width / options.heads,
+                     .causal = options.causal,
+                     .mask = options.mask,
+                     .key_lengths = options.key_lengths,
+                     .dropout = options.dropout};
   p.scale = static_cast<real>(options.scale.value_or(1 / std::sqrt(static_cast<double>(p.head_size))));
   if (p.mask && p.mask.shape() != Shape{queries, keys} && p.mask.shape() != Shape{batch, queries, keys}) {
     op.fail(str("mask ", p.mask.shape(), " must be ", Shape{queries, keys}, " or ", Shape{batch, queries, keys}));
@@ -51,7 +57,8 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Attent
                  Where where) {
   const Op op("attention", where);
   op.need({&q, &k, &v});
-  if (q.rank() != 3 || k.rank() != 3 || k.shape() != v.shape() || q.shape()[0] != k.shape()[0] || q.last() != k.last()) {
+  if (q.rank() != 3 || k.rank() != 3 || k.shape() != v.shape() || q.shape()[0] != k.shape()[0] ||
+      q.last() != k.last()) {
     op.fail(str("q ", q.shape(), ", k ", k.shape(), " and v ", v.shape(),
                 " must be (batch, length, width) with one batch and width, k and v alike"));
   }
@@ -59,17 +66,21 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Attent
   Tensor out = Tensor::uninitialized(q.shape());
   const Storage lse = Storage::of<real>(p.batch * p.heads * p.queries);
   attention_forward(p, view(q), view(k), view(v), view(out.mutable_data(), out.shape()), lse.as<real>());
-  return op.record(out, {&q, &k, &v}, [p, q, k, v, out, lse](Backward& b) {
-    // q, k and v may be one tensor: each gradient is computed in storage of its own and then added.
-    const Storage dq = Storage::of<real>(q.size());
-    const Storage dk = Storage::of<real>(k.size());
-    const Storage dv = Storage::of<real>(v.size());
-    attention_backward(p, view(q), view(k), view(v), view(out), lse.as<real>(), view(b.dy_tensor()),
-                       view(dq.as<real>(), q.shape()), view(dk.as<real>(), k.shape()), view(dv.as<real>(), v.shape()));
-    if (b.wants(0)) b.give(0, dq);
-    if (b.wants(1)) b.give(1, dk);
-    if (b.wants(2)) b.give(2, dv);
-  }, cost_of(p));
+  return op.record(
+      out, {&q, &k, &v},
+      [p, q, k, v, out, lse](Backward& b) {
+        // q, k and v may be one tensor: each gradient is computed in storage of its own and then added.
+        const Storage dq = Storage::of<real>(q.size());
+        const Storage dk = Storage::of<real>(k.size());
+        const Storage dv = Storage::of<real>(v.size());
+        attention_backward(p, view(q), view(k), view(v), view(out), lse.as<real>(), view(b.dy_tensor()),
+                           view(dq.as<real>(), q.shape()), view(dk.as<real>(), k.shape()),
+                           view(dv.as<real>(), v.shape()));
+        if (b.wants(0)) b.give(0, dq);
+        if (b.wants(1)) b.give(1, dk);
+        if (b.wants(2)) b.give(2, dv);
+      },
+      cost_of(p));
 }
 
 Tensor attention_packed(const Tensor& qkv, const AttentionOptions& options, Random* random, Where where) {
@@ -83,14 +94,17 @@ Tensor attention_packed(const Tensor& qkv, const AttentionOptions& options, Rand
   const Storage lse = Storage::of<real>(p.batch * p.heads * p.queries);
   attention_forward(p, view(qkv), view(qkv, width), view(qkv, 2 * width), view(out.mutable_data(), out.shape()),
                     lse.as<real>());
-  return op.record(out, {&qkv}, [p, qkv, out, lse, width](Backward& b) {
-    const Storage dqkv = Storage::of<real>(qkv.size());
-    real* d = dqkv.as<real>();
-    attention_backward(p, view(qkv), view(qkv, width), view(qkv, 2 * width), view(out), lse.as<real>(),
-                       view(b.dy_tensor()), view(d, qkv.shape()), view(d, qkv.shape(), width),
-                       view(d, qkv.shape(), 2 * width));
-    b.give(0, dqkv);
-  }, cost_of(p));
+  return op.record(
+      out, {&qkv},
+      [p, qkv, out, lse, width](Backward& b) {
+        const Storage dqkv = Storage::of<real>(qkv.size());
+        real* d = dqkv.as<real>();
+        attention_backward(p, view(qkv), view(qkv, width), view(qkv, 2 * width), view(out), lse.as<real>(),
+                           view(b.dy_tensor()), view(d, qkv.shape()), view(d, qkv.shape(), width),
+                           view(d, qkv.shape(), 2 * width));
+        b.give(0, dqkv);
+      },
+      cost_of(p));
 }
 
 }  // namespace tape::inline TAPE_ABI

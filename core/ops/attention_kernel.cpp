@@ -45,14 +45,14 @@ class QueryBlock {
 
   // Multiplies a row of weights, or of their gradients, by its dropout factors: 0 or 1/(1-p).
   void drop(int64_t i, real* row) const {
-    const auto threshold = static_cast<uint32_t>(std::llround(p_.dropout * 0x1p32) - 1);
+    const auto drop_below = static_cast<uint64_t>(std::llround(p_.dropout * 0x1p32));
     const auto kept = static_cast<real>(1 / (1 - p_.dropout));
     const int64_t blocks_per_row = (p_.keys + 3) / 4;
     const int64_t first_block = ((b_ * p_.heads + h_) * p_.queries + first_ + i) * blocks_per_row;
     for (int64_t j = 0; j < keys_; j += 4) {
       const std::array<uint32_t, 4> words = p_.draw.words(static_cast<uint64_t>(first_block + j / 4));
       for (int64_t n = 0; n < std::min<int64_t>(4, keys_ - j); ++n) {
-        row[j + n] *= words[static_cast<std::size_t>(n)] > threshold ? kept : real{0};
+        row[j + n] *= words[static_cast<std::size_t>(n)] >= drop_below ? kept : real{0};
       }
     }
   }

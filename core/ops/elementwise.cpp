@@ -129,7 +129,7 @@ Tensor add_bias(const Tensor& x, const Tensor& bias, Where where) {
   op.need({&x, &bias});
   const int64_t columns = x.last();
   if (bias.rank() != 1 || bias.size() != columns || x.rank() < 1) {
-    op.fail(str("bias ", bias.name(), bias.shape(), " must be (", columns, "), the last size of x ", x.shape()));
+    op.fail(str("bias ", bias.leaf() ? bias.name() + " " : "", bias.shape(), " must be (", columns, "), the last size of x ", x.shape()));
   }
   Tensor y = Tensor::uninitialized(x.shape());
   real* out = y.mutable_data();
@@ -155,17 +155,20 @@ Tensor add_bias(const Tensor& x, const Tensor& bias, Where where) {
 
 // y = e^x     dx = dy·y
 Tensor exp(const Tensor& x, Where where) {
-  return unary<Saves::output>("exp", x, where, [](real v) { return exp_(v); }, [](real y) { return y; });
+  return unary<Saves::output>(
+      "exp", x, where, [](real v) { return exp_(v); }, [](real y) { return y; });
 }
 
 // y = ln x     dx = dy/x
 Tensor log(const Tensor& x, Where where) {
-  return unary<Saves::input>("log", x, where, [](real v) { return std::log(v); }, [](real v) { return 1 / v; });
+  return unary<Saves::input>(
+      "log", x, where, [](real v) { return std::log(v); }, [](real v) { return 1 / v; });
 }
 
 // y = √x     dx = dy/(2y)
 Tensor sqrt(const Tensor& x, Where where) {
-  return unary<Saves::output>("sqrt", x, where, [](real v) { return std::sqrt(v); }, [](real y) { return real{0.5} / y; });
+  return unary<Saves::output>(
+      "sqrt", x, where, [](real v) { return std::sqrt(v); }, [](real y) { return real{0.5} / y; });
 }
 
 }  // namespace tape::inline TAPE_ABI

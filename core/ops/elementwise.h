@@ -32,9 +32,17 @@ struct Operand {
   Where where;
   Operand(const Tensor& t, Where w = Where::here()) : tensor(t), where(w) {}  // NOLINT: converts silently on purpose
 };
-inline Tensor operator+(const Tensor& a, const Operand& b) { return add(a, b.tensor, b.where); }
-inline Tensor operator-(const Tensor& a, const Operand& b) { return subtract(a, b.tensor, b.where); }
-inline Tensor operator*(const Tensor& a, const Operand& b) { return multiply(a, b.tensor, b.where); }
-inline Tensor operator/(const Tensor& a, const Operand& b) { return divide(a, b.tensor, b.where); }
+inline Tensor operator+(const Tensor& a, const Operand& b) {
+  return add(a, b.tensor, b.where);
+}
+inline Tensor operator-(const Tensor& a, const Operand& b) {
+  return subtract(a, b.tensor, b.where);
+}
+inline Tensor operator*(const Tensor& a, const Operand& b) {
+  return multiply(a, b.tensor, b.where);
+}
+inline Tensor operator/(const Tensor& a, const Operand& b) {
+  return divide(a, b.tensor, b.where);
+}
 
 }  // namespace tape::inline TAPE_ABI

@@ -23,11 +23,12 @@ Tensor choose_rows(const Op& op, const Tensor& table, int64_t table_rows, const 
                 table.leaf() ? table.name() + " " : "", table.shape()));
   }
   Tensor y = Tensor::uninitialized(shape);
-  parallel_for(count, 64, [=, from = table.data(), id = ids.data(), out = y.mutable_data()](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      std::memcpy(out + i * columns, from + id[i] * columns, static_cast<std::size_t>(columns) * sizeof(real));
-    }
-  });
+  parallel_for(
+      count, 64, [=, from = table.data(), id = ids.data(), out = y.mutable_data()](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          std::memcpy(out + i * columns, from + id[i] * columns, static_cast<std::size_t>(columns) * sizeof(real));
+        }
+      });
   return op.record(y, {&table}, [ids, count, columns, table_rows](Backward& b) {
     const GradView dtable = b.grad(0);
     parallel_for(columns, 64, [=, dy = b.dy(), id = ids.data()](int64_t begin, int64_t end) {

@@ -17,7 +17,8 @@ Tensor cross_entropy(const Tensor& logits, const Ids& targets, const CrossEntrop
   const int64_t vocabulary = logits.last();
   const int64_t rows = logits.rows();
   if (logits.rank() < 1 || vocabulary == 0 || targets.shape() != logits.shape().without_last()) {
-    op.fail(str("targets ", targets.shape(), " must have the shape of logits ", logits.shape(), " without its last size"));
+    op.fail(
+        str("targets ", targets.shape(), " must have the shape of logits ", logits.shape(), " without its last size"));
   }
   if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1)) {
     op.fail(str("label_smoothing must be within 0 … 1, it is ", options.label_smoothing));
@@ -28,8 +29,8 @@ Tensor cross_entropy(const Tensor& logits, const Ids& targets, const CrossEntrop
     if (target == options.ignore_index) continue;
     ++counted;
     if (target < 0 || target >= vocabulary) {
-      op.fail(str("target ", target, " in row ", r, " must be at least 0 and below ", vocabulary, ", the last size of logits ",
-                  logits.shape(), ", or ignore_index ", options.ignore_index));
+      op.fail(str("target ", target, " in row ", r, " must be at least 0 and below ", vocabulary,
+                  ", the last size of logits ", logits.shape(), ", or ignore_index ", options.ignore_index));
     }
   }
   if (counted == 0) op.fail(str("no target counts: all ", rows, " are ignore_index ", options.ignore_index));
@@ -56,19 +57,20 @@ Tensor cross_entropy(const Tensor& logits, const Ids& targets, const CrossEntrop
   return op.record(loss, {&logits}, [=, ignore = options.ignore_index](Backward& b) {
     const GradView dz = b.grad(0);
     const real factor = *b.dy() / static_cast<real>(counted);
-    parallel_for(rows, row_grain(vocabulary), [=, z = logits.data(), sums = lse.as<real>(),
-                                               target = targets.data()](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) {
-        const int64_t at = r * vocabulary;
-        if (target[r] == ignore) {
-          if (!dz.accumulate) std::fill_n(dz.data + at, vocabulary, real{0});
-          continue;
-        }
+    parallel_for(rows, row_grain(vocabulary),
+                 [=, z = logits.data(), sums = lse.as<real>(), target = targets.data()](int64_t begin, int64_t end) {
+                   for (int64_t r = begin; r < end; ++r) {
+                     const int64_t at = r * vocabulary;
+                     if (target[r] == ignore) {
+                       if (!dz.accumulate) std::fill_n(dz.data + at, vocabulary, real{0});
+                       continue;
+                     }
 #pragma omp simd
-        for (int64_t v = 0; v < vocabulary; ++v) dz.put(at + v, factor * (exp_(z[at + v] - sums[r]) - everywhere));
-        dz.data[at + target[r]] -= factor * on_target;
-      }
-    });
+                     for (int64_t v = 0; v < vocabulary; ++v)
+                       dz.put(at + v, factor * (exp_(z[at + v] - sums[r]) - everywhere));
+                     dz.data[at + target[r]] -= factor * on_target;
+                   }
+                 });
   });
 }
 

@@ -17,7 +17,9 @@ MutableMatrix matrix(real* data, const Shape& shape, int64_t i) {
   return {data + i * shape[-2] * shape[-1], shape[-2], shape[-1]};
 }
 
-Transpose flip(Transpose t) { return t == Transpose::yes ? Transpose::no : Transpose::yes; }
+Transpose flip(Transpose t) {
+  return t == Transpose::yes ? Transpose::no : Transpose::yes;
+}
 
 // C_i = op(A_i)·op(B_i) + beta·C_i for each product of a batch: tiles of one product, or one product a task.
 void batched(int64_t batch, Transpose ta, Transpose tb, const real* a, const Shape& sa, const real* b, const Shape& sb,
@@ -52,28 +54,32 @@ Tensor matmul(const Tensor& a, const Tensor& b, Transpose ta, Transpose tb, Wher
                 tb == Transpose::yes ? " transposed" : "", " do not fit: the summed sizes must be equal"));
   }
   const Shape sc = sa.with(-2, m).with(-1, n);
-  const int64_t batch = m * n == 0 ? 0 : sc.size() / (m * n);
+  int64_t batch = 1;
+  for (const int64_t size : sa.sizes().first(static_cast<std::size_t>(sa.rank() - 2))) batch *= size;
   Tensor c = Tensor::uninitialized(sc);
   batched(batch, ta, tb, a.data(), sa, b.data(), sb, 0, c.mutable_data(), sc);
   const Cost cost{.flops = 2.0 * static_cast<double>(sc.size()) * static_cast<double>(k)};
-  return op.record(c, {&a, &b}, [a, b, ta, tb, sc, batch](Backward& back) {
-    if (back.wants(0)) {
-      const GradView da = back.grad(0);
-      if (ta == Transpose::no) {
-        batched(batch, Transpose::no, flip(tb), back.dy(), sc, b.data(), b.shape(), da.beta(), da.data, a.shape());
-      } else {
-        batched(batch, tb, Transpose::yes, b.data(), b.shape(), back.dy(), sc, da.beta(), da.data, a.shape());
-      }
-    }
-    if (back.wants(1)) {
-      const GradView db = back.grad(1);
-      if (tb == Transpose::no) {
-        batched(batch, flip(ta), Transpose::no, a.data(), a.shape(), back.dy(), sc, db.beta(), db.data, b.shape());
-      } else {
-        batched(batch, Transpose::yes, ta, back.dy(), sc, a.data(), a.shape(), db.beta(), db.data, b.shape());
-      }
-    }
-  }, cost);
+  return op.record(
+      c, {&a, &b},
+      [a, b, ta, tb, sc, batch](Backward& back) {
+        if (back.wants(0)) {
+          const GradView da = back.grad(0);
+          if (ta == Transpose::no) {
+            batched(batch, Transpose::no, flip(tb), back.dy(), sc, b.data(), b.shape(), da.beta(), da.data, a.shape());
+          } else {
+            batched(batch, tb, Transpose::yes, b.data(), b.shape(), back.dy(), sc, da.beta(), da.data, a.shape());
+          }
+        }
+        if (back.wants(1)) {
+          const GradView db = back.grad(1);
+          if (tb == Transpose::no) {
+            batched(batch, flip(ta), Transpose::no, a.data(), a.shape(), back.dy(), sc, db.beta(), db.data, b.shape());
+          } else {
+            batched(batch, Transpose::yes, ta, back.dy(), sc, a.data(), a.shape(), db.beta(), db.data, b.shape());
+          }
+        }
+      },
+      cost);
 }
 
 // y = x·Wᵀ + b      x (R, I)   W (O, I)   b (O)   y (R, O)      dx = dy·W   dW = dyᵀ·x   db = Σ_rows dy
@@ -96,26 +102,29 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Where w
   gemm(Transpose::no, Transpose::yes, 1, {x.data(), rows, in}, {weight.data(), out, in}, 0,
        {y.mutable_data(), rows, out}, bias.data());
   const Cost cost{.flops = 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out)};
-  return op.record(y, {&x, &weight, &bias}, [x, weight, rows, in, out](Backward& b) {
-    const ConstMatrix dy(b.dy(), rows, out);
-    if (b.wants(0)) {
-      const GradView dx = b.grad(0);
-      gemm(Transpose::no, Transpose::no, 1, dy, {weight.data(), out, in}, dx.beta(), {dx.data, rows, in});
-    }
-    if (b.wants(1)) {
-      const GradView dw = b.grad(1);
-      gemm(Transpose::yes, Transpose::no, 1, dy, {x.data(), rows, in}, dw.beta(), {dw.data, out, in});
-    }
-    if (b.wants(2)) {
-      const GradView db = b.grad(2);
-      sum_rows(rows, out, db.accumulate, db.data, [=](int64_t begin, int64_t end, real* sums) {
-        for (int64_t r = begin; r < end; ++r) {
-#pragma omp simd
-          for (int64_t c = 0; c < out; ++c) sums[c] += dy.data[r * out + c];
+  return op.record(
+      y, {&x, &weight, &bias},
+      [x, weight, rows, in, out](Backward& b) {
+        const ConstMatrix dy(b.dy(), rows, out);
+        if (b.wants(0)) {
+          const GradView dx = b.grad(0);
+          gemm(Transpose::no, Transpose::no, 1, dy, {weight.data(), out, in}, dx.beta(), {dx.data, rows, in});
         }
-      });
-    }
-  }, cost);
+        if (b.wants(1)) {
+          const GradView dw = b.grad(1);
+          gemm(Transpose::yes, Transpose::no, 1, dy, {x.data(), rows, in}, dw.beta(), {dw.data, out, in});
+        }
+        if (b.wants(2)) {
+          const GradView db = b.grad(2);
+          sum_rows(rows, out, db.accumulate, db.data, [=](int64_t begin, int64_t end, real* sums) {
+            for (int64_t r = begin; r < end; ++r) {
+#pragma omp simd
+              for (int64_t c = 0; c < out; ++c) sums[c] += dy.data[r * out + c];
+            }
+          });
+        }
+      },
+      cost);
 }
 
 }  // namespace tape::inline TAPE_ABI

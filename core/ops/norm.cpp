@@ -52,7 +52,7 @@ Tensor normalize(const char* name, const Tensor& x, const Tensor& weight, const 
   if (x.rank() < 1 || columns == 0) op.fail(str("x ", x.shape(), " has no elements along its last axis"));
   for (const Tensor* p : {&weight, &bias}) {
     if (*p && (p->rank() != 1 || p->size() != columns)) {
-      op.fail(str(p == &weight ? "weight " : "bias ", p->name(), p->shape(), " must be (", columns,
+      op.fail(str(p == &weight ? "weight " : "bias ", p->leaf() ? p->name() + " " : "", p->shape(), " must be (", columns,
                   "), the last size of x ", x.shape()));
     }
   }
@@ -61,16 +61,17 @@ Tensor normalize(const char* name, const Tensor& x, const Tensor& weight, const 
   const int64_t rows = x.rows();
   const Storage saved = Storage::of<RowStatistics>(rows);
   Tensor y = Tensor::uninitialized(x.shape());
-  parallel_for(rows, row_grain(columns), [=, in = x.data(), w = weight.data(), b = bias.data(), out = y.mutable_data(),
-                                          stats = saved.as<RowStatistics>()](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const real* xr = in + row * columns;
-      real* yr = out + row * columns;
-      const RowStatistics s = stats[row] = row_statistics<centered>(xr, columns, eps);
+  parallel_for(rows, row_grain(columns),
+               [=, in = x.data(), w = weight.data(), b = bias.data(), out = y.mutable_data(),
+                stats = saved.as<RowStatistics>()](int64_t begin, int64_t end) {
+                 for (int64_t row = begin; row < end; ++row) {
+                   const real* xr = in + row * columns;
+                   real* yr = out + row * columns;
+                   const RowStatistics s = stats[row] = row_statistics<centered>(xr, columns, eps);
 #pragma omp simd
-      for (int64_t c = 0; c < columns; ++c) yr[c] = s.normalized(xr[c]) * (w ? w[c] : 1) + (b ? b[c] : 0);
-    }
-  });
+                   for (int64_t c = 0; c < columns; ++c) yr[c] = s.normalized(xr[c]) * (w ? w[c] : 1) + (b ? b[c] : 0);
+                 }
+               });
 
   return op.record(y, {&x, &weight, &bias}, [x, weight, saved, rows, columns](Backward& back) {
     const real* in = x.data();

@@ -30,7 +30,8 @@ Storage angle_tables(int64_t length, const RotaryOptions& o) {
 }
 
 // (a, b) → (a·cos - b·sin, b·cos + a·sin), with the opposite angle for direction = -1.
-void turn(const Shape& shape, const RotaryOptions& o, const Storage& tables, real direction, const real* x, GradView y) {
+void turn(const Shape& shape, const RotaryOptions& o, const Storage& tables, real direction, const real* x,
+          GradView y) {
   const int64_t length = shape[1];
   const int64_t width = shape[2];
   const int64_t half = o.head_size / 2;
@@ -63,8 +64,8 @@ Tensor rotary(const Tensor& x, const RotaryOptions& options, Where where) {
   op.need({&x});
   if (x.rank() != 3 || options.heads < 1 || options.head_size < 2 || options.head_size % 2 != 0 ||
       options.heads * options.head_size > x.last()) {
-    op.fail(str("x ", x.shape(), " must be (batch, length, width) with room for ", options.heads, " heads of even size ",
-                options.head_size));
+    op.fail(str("x ", x.shape(), " must be (batch, length, width) with room for ", options.heads,
+                " heads of even size ", options.head_size));
   }
   const Storage tables = angle_tables(x.shape()[1], options);
   Tensor y = Tensor::uninitialized(x.shape());

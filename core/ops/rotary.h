@@ -6,8 +6,8 @@
 namespace tape::inline TAPE_ABI {
 
 struct RotaryOptions {
-  int64_t heads = 1;           ///< heads that are rotated, from the first column on
-  int64_t head_size = 0;       ///< D, even; columns beyond heads·D pass through unchanged
+  int64_t heads = 1;      ///< heads that are rotated, from the first column on
+  int64_t head_size = 0;  ///< D, even; columns beyond heads·D pass through unchanged
   double base = 10000.0;
   int64_t first_position = 0;  ///< position of row 0, for decoding with a cache
 };

@@ -10,7 +10,9 @@
 namespace tape::inline TAPE_ABI {
 
 /// Rows per block of a loop over rows of n numbers: about as much work as a block of an elementwise loop.
-inline int64_t row_grain(int64_t n) { return std::max<int64_t>(1, 8192 / std::max<int64_t>(n, 1)); }
+inline int64_t row_grain(int64_t n) {
+  return std::max<int64_t>(1, 8192 / std::max<int64_t>(n, 1));
+}
 
 inline real row_max(const real* x, int64_t n) {
   real top = -std::numeric_limits<real>::infinity();

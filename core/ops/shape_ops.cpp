@@ -22,19 +22,26 @@ AxisView seen_from(const Shape& shape, int axis) {
   return view;
 }
 
+int axis_of(const Op& op, const Tensor& x, int axis) {
+  if (axis < -x.rank() || axis >= x.rank()) op.fail(str("x ", x.shape(), " has no axis ", axis));
+  return x.shape().axis(axis);
+}
+
 // Copies or adds `outer` runs of `run` numbers between places that are `to_step` and `from_step` apart.
-void move_runs(int64_t outer, int64_t run, real* to, int64_t to_step, const real* from, int64_t from_step, bool accumulate) {
-  parallel_for(outer, std::max<int64_t>(1, elementwise_grain / std::max<int64_t>(run, 1)), [=](int64_t begin, int64_t end) {
-    for (int64_t o = begin; o < end; ++o) {
-      real* t = to + o * to_step;
-      const real* f = from + o * from_step;
-      if (accumulate) {
-        for (int64_t i = 0; i < run; ++i) t[i] += f[i];
-      } else {
-        std::memcpy(t, f, static_cast<std::size_t>(run) * sizeof(real));
-      }
-    }
-  });
+void move_runs(int64_t outer, int64_t run, real* to, int64_t to_step, const real* from, int64_t from_step,
+               bool accumulate) {
+  parallel_for(outer, std::max<int64_t>(1, elementwise_grain / std::max<int64_t>(run, 1)),
+               [=](int64_t begin, int64_t end) {
+                 for (int64_t o = begin; o < end; ++o) {
+                   real* t = to + o * to_step;
+                   const real* f = from + o * from_step;
+                   if (accumulate) {
+                     for (int64_t i = 0; i < run; ++i) t[i] += f[i];
+                   } else {
+                     std::memcpy(t, f, static_cast<std::size_t>(run) * sizeof(real));
+                   }
+                 }
+               });
 }
 
 }  // namespace
@@ -43,7 +50,8 @@ void move_runs(int64_t outer, int64_t run, real* to, int64_t to_step, const real
 Tensor reshape(const Tensor& x, const Shape& shape, Where where) {
   const Op op("reshape", where);
   op.need({&x});
-  if (shape.size() != x.size()) op.fail(str("x ", x.shape(), " can not become ", shape, ": the numbers of elements differ"));
+  if (shape.size() != x.size())
+    op.fail(str("x ", x.shape(), " can not become ", shape, ": the numbers of elements differ"));
   return op.record(Tensor::on(shape, x.storage()), {&x}, [](Backward& b) { b.pass(0); });
 }
 
@@ -69,7 +77,7 @@ Tensor concatenate(std::span<const Tensor> parts, int axis, Where where) {
   if (parts.empty() || parts.size() > max_parts) op.fail(str("needs 1 to ", max_parts, " tensors, not ", parts.size()));
   for (const Tensor& part : parts) op.need({&part});
   const Shape first = parts[0].shape();
-  axis = first.axis(axis);
+  axis = axis_of(op, parts[0], axis);
   int64_t total = 0;
   for (const Tensor& part : parts) {
     if (part.rank() != first.rank() || part.shape().with(axis, 0) != first.with(axis, 0)) {
@@ -106,7 +114,7 @@ Tensor concatenate(std::span<const Tensor> parts, int axis, Where where) {
 Tensor slice(const Tensor& x, int axis, int64_t begin, int64_t end, Where where) {
   const Op op("slice", where);
   op.need({&x});
-  axis = x.shape().axis(axis);
+  axis = axis_of(op, x, axis);
   const int64_t size = x.shape()[axis];
   if (begin < 0 || begin > end || end > size) {
     op.fail(str("positions ", begin, " to ", end, " do not fit axis ", axis, " of x ", x.shape()));

@@ -25,8 +25,7 @@ Tensor unary(const char* name, const Tensor& x, Where where, F f, Slope slope) {
     const real* dy = b.dy();
     const real* s = saved.data();
     parallel_for(saved.size(), elementwise_grain, [=](int64_t begin, int64_t end) {
-#pragma omp simd
-      for (int64_t i = begin; i < end; ++i) dx.put(i, dy[i] * slope(s[i]));
+      dx.put(begin, end, [=](int64_t i) { return dy[i] * slope(s[i]); });
     });
   });
 }
