@@ -1,6 +1,7 @@
 #include <tape/core/ops/embedding.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include <tape/core/parallel.h>
@@ -52,9 +53,11 @@ Tensor embedding(const Tensor& table, const Ids& ids, Where where) {
   op.need({&table});
   if (table.rank() != 2) op.fail(str("table ", table.shape(), " must have rank 2: (rows, width)"));
   if (ids.shape().rank() + 1 > Shape::max_rank) op.fail(str("ids ", ids.shape(), " have too many axes"));
-  std::vector<int64_t> sizes(ids.shape().sizes().begin(), ids.shape().sizes().end());
-  sizes.push_back(table.last());
-  return choose_rows(op, table, table.shape()[0], ids, Shape(sizes));
+  std::array<int64_t, Shape::max_rank> sizes{};
+  const auto rank = static_cast<std::size_t>(ids.shape().rank());
+  std::ranges::copy(ids.shape().sizes(), sizes.begin());
+  sizes[rank] = table.last();
+  return choose_rows(op, table, table.shape()[0], ids, Shape(std::span<const int64_t>(sizes.data(), rank + 1)));
 }
 
 Tensor gather_rows(const Tensor& x, const Ids& rows, Where where) {

@@ -1,5 +1,6 @@
 #include <tape/core/ops/shape_ops.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -56,17 +57,19 @@ Tensor reshape(const Tensor& x, const Shape& shape, Where where) {
 }
 
 Tensor reshape(const Tensor& x, std::initializer_list<int64_t> sizes, Where where) {
-  std::vector<int64_t> known(sizes);
+  const Op op("reshape", where);
+  op.need({&x});
+  std::array<int64_t, Shape::max_rank> all{};
+  if (sizes.size() > all.size()) op.fail(str("a shape has at most ", all.size(), " axes, not ", sizes.size()));
+  std::ranges::copy(sizes, all.begin());
+  const std::span<int64_t> known(all.data(), sizes.size());
   int64_t product = 1;
-  int64_t* unknown = nullptr;
-  for (int64_t& size : known) {
-    if (size == -1 && !unknown) {
-      unknown = &size;
-    } else {
-      product *= size;
-    }
+  for (const int64_t size : known) {
+    if (size < -1) op.fail(str("a size can not be ", size));
+    if (size >= 0) product *= size;
   }
-  if (unknown) *unknown = product > 0 ? x.size() / product : 0;
+  if (std::ranges::count(known, -1) > 1) op.fail("only one size may be -1");
+  std::ranges::replace(known, -1, product > 0 ? x.size() / product : 0);
   return reshape(x, Shape(known), where);
 }
 
