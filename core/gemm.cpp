@@ -3,6 +3,7 @@
 #include <cblas.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include <tape/core/error.h>
 #include <tape/core/parallel.h>
@@ -17,6 +18,46 @@ CBLAS_TRANSPOSE flag(Transpose t) {
 blasint size(int64_t n) {
   return static_cast<blasint>(n);
 }
+blasint leading(int64_t ld) {
+  return size(std::max<int64_t>(ld, 1));  // BLAS refuses 0, also for an empty matrix
+}
+
+enum class Build { serial = 0, pthread = 1, openmp = 2 };
+
+// The build that was loaded. The pthread build is told once not to use threads of its own. (The OpenMP build must not
+// be told so: it would set the number of all our loops.)
+Build build() {
+  static const Build loaded = [] {
+    const auto found = static_cast<Build>(openblas_get_parallel());
+    if (found == Build::pthread) openblas_set_num_threads(1);
+    return found;
+  }();
+  return loaded;
+}
+
+// While it lives, a BLAS call computes on the calling thread alone, as the same bits with any number of threads demand.
+// The OpenMP build does so inside a parallel region, and outside when the thread's own number is 1. The serial build
+// has work buffers without a lock: its calls wait for each other.
+class OneThread {
+ public:
+  OneThread() {
+    static std::mutex one_call;
+    if (build() == Build::serial) waiting_ = std::unique_lock(one_call);
+    if (build() == Build::openmp && !omp_in_parallel()) {
+      before_ = omp_get_max_threads();
+      omp_set_num_threads(1);
+    }
+  }
+  ~OneThread() {
+    if (before_ > 0) omp_set_num_threads(before_);
+  }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_ = 0;
+  std::unique_lock<std::mutex> waiting_;
+};
 
 void call(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alpha, const real* a, int64_t lda,
           const real* b, int64_t ldb, real beta, real* c, int64_t ldc) {
@@ -27,16 +68,9 @@ void call(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alph
       return cblas_dgemm;
     }
   }();
-  gemm_of_precision(CblasRowMajor, flag(ta), flag(tb), size(m), size(n), size(k), alpha, a, size(lda), b, size(ldb),
-                    beta, c, size(ldc));
-}
-
-// A BLAS with threads of its own must not use them: our tiles already keep every processor busy.
-void keep_blas_single_threaded() {
-  [[maybe_unused]] static const bool done = [] {
-    openblas_set_num_threads(1);
-    return true;
-  }();
+  const OneThread one_thread;
+  gemm_of_precision(CblasRowMajor, flag(ta), flag(tb), size(m), size(n), size(k), alpha, a, leading(lda), b,
+                    leading(ldb), beta, c, leading(ldc));
 }
 
 // Tiles of about this many rows and columns: large enough that a call reaches full speed, small enough that a product
@@ -72,7 +106,6 @@ Tiles tile_grid(int64_t m, int64_t n) {
 }  // namespace
 
 void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c) {
-  keep_blas_single_threaded();
   if (c.rows == 0 || c.columns == 0) return;
   const int64_t k = ta == Transpose::yes ? a.rows : a.columns;
   call(ta, tb, c.rows, c.columns, k, alpha, a.data, a.ld, b.data, b.ld, beta, c.data, c.ld);
@@ -80,7 +113,6 @@ void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMat
 
 void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
           const real* bias) {
-  keep_blas_single_threaded();
   if (c.rows == 0 || c.columns == 0) return;
   const int64_t k = ta == Transpose::yes ? a.rows : a.columns;
   const Tiles tiles = tile_grid(c.rows, c.columns);
@@ -101,12 +133,10 @@ void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, 
 }
 
 BlasInfo blas_info() {
-  keep_blas_single_threaded();
-  const int parallel = openblas_get_parallel();
   const std::string config = openblas_get_config();
   const std::string version = config.substr(0, config.find(' ', config.find(' ') + 1));
-  const char* kind = parallel == 0 ? "serial" : parallel == 1 ? "pthread" : "OpenMP";
-  return {str(version, " ", openblas_get_corename(), ", ", kind), parallel == 1};
+  const char* kind = build() == Build::serial ? "serial" : build() == Build::pthread ? "pthread" : "OpenMP";
+  return {str(version, " ", openblas_get_corename(), ", ", kind), build() == Build::pthread};
 }
 
 }  // namespace tape::inline TAPE_ABI

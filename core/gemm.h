@@ -40,7 +40,7 @@ void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, 
 /// The same as one call on the calling thread, for use inside a task.
 void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c);
 
-/// What really was loaded: "OpenBLAS 0.3.21 SkylakeX, serial". A build with threads of its own (pthread) is named so.
+/// What really was loaded: "OpenBLAS 0.3.21 SkylakeX, OpenMP". The other builds, pthread and serial, are slower here.
 struct BlasInfo {
   std::string description;
   bool own_threads = false;  ///< a pthread build: correct, but slower beside our threads

@@ -151,7 +151,7 @@ Tensor Tape::append(const char* op, Tensor y, std::initializer_list<const Tensor
   double bytes = static_cast<double>(y.size()) * sizeof(real);
   for (const Tensor* x : inputs) {
     const bool is_leaf = *x && x->tape_ != id_ && x->leaf_ && !x->leaf_->frozen;
-    s.inputs.push_back(is_leaf ? leaf_slot(x->leaf_) : slot_of(*x));
+    s.inputs.push_back(is_leaf ? leaf_slot(x->leaf_) : *x ? slot_of(*x) : -2);
     if (*x) bytes += static_cast<double>(x->size()) * sizeof(real);
   }
   if (node.cost.bytes == 0) node.cost.bytes = bytes;
@@ -176,11 +176,13 @@ Tensor Tape::watch(const Tensor& value) {
 
 void Tape::retain(const Tensor& x, Where where) {
   if (x.tape_ != id_) throw Error(str("Tape::retain: tensor ", x.shape(), " is not on this tape"), where);
+  if (spent_) throw Error("Tape::retain: call it before backward(), which keeps only what was asked for", where);
   state_->slots[static_cast<std::size_t>(x.slot_)].keep = true;
 }
 
 Tensor Tape::grad(const Tensor& x, Where where) const {
   if (x.tape_ != id_) throw Error(str("Tape::grad: tensor ", x.shape(), " is not on this tape"), where);
+  if (!spent_) throw Error("Tape::grad: call backward() first", where);
   const Slot& slot = state_->slots[static_cast<std::size_t>(x.slot_)];
   if (!slot.keep) throw Error("Tape::grad: call watch() before using the tensor, or retain() before backward()", where);
   return slot.gradient ? Tensor::on(slot.shape, slot.gradient) : Tensor::zeros(slot.shape);
@@ -234,9 +236,11 @@ int32_t Tape::input(int32_t j) const {
 void Tape::print(std::ostream& out) const {
   for (const NodeInfo& node : state_->nodes) {
     out << std::setw(5) << str('%', node.output) << " = " << node.op << ' ' << node.shape;
+    const char* separator = "  ← ";
     for (int32_t i = 0; i < node.inputs; ++i) {
       const int32_t slot = input(node.first_input + i);
-      out << (i ? ", " : "  ← ");
+      if (slot == -2) continue;
+      out << std::exchange(separator, ", ");
       if (slot < 0) {
         out << "constant";
       } else if (const LeafPtr& leaf = state_->slots[static_cast<std::size_t>(slot)].leaf) {

@@ -108,7 +108,7 @@ class Tape {
 
   /// A tracked copy of the handle: ops on it are recorded and grad() has its gradient after backward.
   Tensor watch(const Tensor& value);
-  /// Keeps the gradient of x, a tensor on this tape, so that grad() can return it after backward.
+  /// Keeps the gradient of x, a tensor on this tape, so that grad() can return it after backward. Call it before.
   void retain(const Tensor& x, Where where = Where::here());
   /// dL/dx of a watched or retained tensor after backward; zeros when L does not depend on x.
   Tensor grad(const Tensor& x, Where where = Where::here()) const;
@@ -119,7 +119,8 @@ class Tape {
   /// The same from any tensor y with a given gradient dy of the same shape.
   void backward(const Tensor& y, const Tensor& dy, Where where = Where::here());
 
-  /// Number of nodes; node(i) for 0 ≤ i < size(); input(j) is the number of a node's input, -1 for a constant.
+  /// Number of nodes; node(i) for 0 ≤ i < size(); input(j) is the number of a node's input, -1 for a
+  /// constant, -2 for an optional input that was left out.
   int64_t size() const;
   const NodeInfo& node(int64_t i) const;
   int32_t input(int32_t j) const;

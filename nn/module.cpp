@@ -11,16 +11,28 @@ namespace tape::inline TAPE_ABI::nn {
 
 namespace {
 
-// Matches text against a pattern in which * stands for any characters.
+// Matches text against a pattern in which * stands for any characters. Goes back to the last * only, so that no pattern
+// takes long.
 bool matches(std::string_view text, std::string_view pattern) {
-  if (pattern.empty()) return text.empty();
-  if (pattern.front() != '*') {
-    return !text.empty() && text.front() == pattern.front() && matches(text.substr(1), pattern.substr(1));
+  std::size_t t = 0;
+  std::size_t p = 0;
+  std::size_t star = std::string_view::npos;  // place of the last * passed, which stands for text up to `covered`
+  std::size_t covered = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      covered = t;
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      ++t;
+      ++p;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++covered;
+    } else {
+      return false;
+    }
   }
-  for (std::size_t skip = 0; skip <= text.size(); ++skip) {
-    if (matches(text.substr(skip), pattern.substr(1))) return true;
-  }
-  return false;
+  return pattern.find_first_not_of('*', p) == std::string_view::npos;
 }
 
 std::string bytes_text(double bytes) {
@@ -105,7 +117,13 @@ int64_t freeze(const ParameterList& list, std::string_view pattern, bool frozen)
 
 void save(const std::string& path, const ParameterList& list) {
   std::vector<std::pair<std::string, Tensor>> tensors;
-  for (const LeafPtr& leaf : list) tensors.emplace_back(leaf->name, Tensor::on(leaf->shape, leaf->value));
+  for (const LeafPtr& leaf : list) {
+    if (!leaf->initialized) {
+      throw Error(str("save: parameter ", leaf->name, " ", leaf->shape,
+                      " has no values yet: call nn::initialize(module, Seed{…}) first; ", path, " is not written"));
+    }
+    tensors.emplace_back(leaf->name, Tensor::on(leaf->shape, leaf->value));
+  }
   save_safetensors(path, tensors, {{"format", "pt"}});
 }
 

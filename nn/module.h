@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include <tape/core/parameter.h>
@@ -55,12 +56,17 @@ class ParameterVisitor {
   const Function& f_;
 };
 
+/// Calls f for each parameter in the order of visit, each once: one that visit names twice counts under its first name.
 template <class Module>
 void for_each_parameter(const Module& module, const ParameterVisitor::Function& f) {
-  module.visit(ParameterVisitor("", f));
+  std::unordered_set<const Leaf*> seen;
+  const ParameterVisitor::Function once = [&](const std::string& name, const LeafPtr& leaf) {
+    if (seen.insert(leaf.get()).second) f(name, leaf);
+  };
+  module.visit(ParameterVisitor("", once));
 }
 
-/// All parameters in the order of visit, each once (a tied one is visited under one name).
+/// All parameters in the order of visit, each once.
 template <class Module>
 ParameterList parameters(const Module& module) {
   ParameterList list;
@@ -72,6 +78,15 @@ ParameterList parameters(const Module& module) {
 template <class Module>
 void name_parameters(const Module& module) {
   for_each_parameter(module, [](const std::string& name, const LeafPtr& leaf) { leaf->name = name; });
+}
+
+/// All parameters, after naming those that have no name yet. What belongs to a named model keeps its long names.
+template <class Module>
+ParameterList named_parameters(const Module& module) {
+  for_each_parameter(module, [](const std::string& name, const LeafPtr& leaf) {
+    if (leaf->name == Leaf{}.name) leaf->name = name;
+  });
+  return parameters(module);
 }
 
 /// Number of trainable numbers in a list.
@@ -94,7 +109,7 @@ void initialize(const Module& module, Seed seed) {
 std::string describe(const ParameterList& list);
 template <class Module>
 std::string describe(const Module& module) {
-  return describe(parameters(module));
+  return describe(named_parameters(module));
 }
 
 /// Freezes (or thaws) the parameters whose name matches the pattern, where * stands for any characters:
@@ -102,20 +117,21 @@ std::string describe(const Module& module) {
 int64_t freeze(const ParameterList& list, std::string_view pattern, bool frozen = true);
 template <class Module>
 int64_t freeze(const Module& module, std::string_view pattern, bool frozen = true) {
-  return freeze(parameters(module), pattern, frozen);
+  return freeze(named_parameters(module), pattern, frozen);
 }
 
-/// Writes values to a safetensors file under their dotted names; reads them back. Loading throws one Error that lists
-/// missing, extra and mismatched names together, and then has changed nothing.
+/// Writes values to a safetensors file under their dotted names; reads them back. Saving throws Error for a parameter
+/// that has no values yet. Loading throws one Error that lists missing, extra and mismatched names together, and then
+/// has changed nothing.
 void save(const std::string& path, const ParameterList& list);
 void load(const std::string& path, const ParameterList& list);
 template <class Module>
 void save(const std::string& path, const Module& module) {
-  save(path, parameters(module));
+  save(path, named_parameters(module));
 }
 template <class Module>
 void load(const std::string& path, const Module& module) {
-  load(path, parameters(module));
+  load(path, named_parameters(module));
 }
 
 /// Copies values between two models of the same structure. Throws Error when names or shapes differ.

@@ -12,20 +12,21 @@
 //   * Hugging Face: the same, counting from 0; its schedules with warm-up begin with a rate of 0, so that the first
 //     update does nothing. Here warmup(n, peak) begins with peak/n; warmup(n, peak, 0) is theirs.
 //
-//   torch.optim.lr_scheduler, with the optimizer's lr                    here
-//   LinearLR(start_factor=a, end_factor=b, total_iters=n)                linear(n, a·lr, b·lr); b = 1: warmup(n, lr,
-//   a·lr) ConstantLR(factor=a, total_iters=n)                                  constant(a·lr, n).then(constant(lr))
-//   CosineAnnealingLR(T_max=n, eta_min=floor)                            cosine(n, lr, floor) up to step n; PyTorch's
-//                                                                        then rises again
-//   PolynomialLR(total_iters=n, power=p)                                 polynomial(n, lr, 0, p)
-//   StepLR(step_size=k, gamma=f), ExponentialLR(gamma=f)                 step_decay(lr, k, f), exponential(lr, f)
+//   torch.optim.lr_scheduler, on an optimizer's lr          here
+//   LinearLR(start_factor=a, total_iters=n)                 warmup(n, lr, a·lr)
+//   LinearLR(start_factor=a, end_factor=b, total_iters=n)   linear(n, a·lr, b·lr)
+//   ConstantLR(factor=a, total_iters=n)                     constant(a·lr, n).then(constant(lr))
+//   CosineAnnealingLR(T_max=n, eta_min=floor)               cosine(n, lr, floor); after step n PyTorch's rises again
+//   PolynomialLR(total_iters=n, power=p)                    polynomial(n, lr, 0, p)
+//   StepLR(step_size=k, gamma=f)                            step_decay(lr, k, f)
+//   ExponentialLR(gamma=f)                                  exponential(lr, f)
 //
-//   Hugging Face get_…_schedule…, with w warm-up steps of n              here
-//   constant_schedule_with_warmup                                        warmup(w, lr, 0)
-//   linear_schedule_with_warmup                                          warmup(w, lr, 0).then(linear(n-w, lr, 0))
-//   cosine_schedule_with_warmup                                          warmup(w, lr, 0).then(cosine(n-w, lr, 0))
-//   polynomial_decay_schedule_with_warmup(lr_end=e, power=p)             warmup(w, lr, 0).then(polynomial(n-w, lr, e,
-//   p)) inverse_sqrt_schedule                                                warmup(w, lr, 0).then(inverse_sqrt(lr, w))
+//   Hugging Face, w warm-up steps of n in all               here
+//   get_constant_schedule_with_warmup                       warmup(w, lr, 0)
+//   get_linear_schedule_with_warmup                         warmup(w, lr, 0).then(linear(n-w, lr, 0))
+//   get_cosine_schedule_with_warmup                         warmup(w, lr, 0).then(cosine(n-w, lr))
+//   get_polynomial_decay_schedule_with_warmup(power=p)      warmup(w, lr, 0).then(polynomial(n-w, lr, 1e-7, p))
+//   get_inverse_sqrt_schedule                               warmup(w, lr, 0).then(inverse_sqrt(lr, w))
 //
 // All makers throw Error that names the argument for a number of steps below 0, a rate that is negative or not finite,
 // and a peak or lr of 0. A stretch of 0 steps is skipped by `then`, so that a warm-up can be switched off.

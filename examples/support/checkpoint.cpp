@@ -1,0 +1,59 @@
+#include <tape/examples/support/checkpoint.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include <tape/core/safetensors.h>
+
+namespace tape::inline TAPE_ABI::tool {
+
+namespace {
+
+const std::string model_prefix = "model.";
+
+int64_t steps_of(const SafetensorsFile& file) {
+  int64_t steps = -1;
+  const auto found = file.metadata().find("steps");
+  if (found != file.metadata().end()) {
+    const char* end = found->second.data() + found->second.size();
+    if (std::from_chars(found->second.data(), end, steps).ptr != end) steps = -1;
+  }
+  if (steps < 0)
+    throw Error(str(file.path(), " is not a checkpoint of a run: it does not say how many steps were done"));
+  return steps;
+}
+
+}  // namespace
+
+void save_checkpoint(const std::string& path, const ParameterList& model, const optim::Optimizer& optimizer,
+                     int64_t steps) {
+  optim::State tensors = optimizer.state();
+  for (const LeafPtr& leaf : model)
+    tensors.emplace_back(model_prefix + leaf->name, Tensor::on(leaf->shape, leaf->value));
+  save_safetensors(path, tensors, {{"steps", std::to_string(steps)}});
+}
+
+int64_t load_checkpoint(const std::string& path, const ParameterList& model, optim::Optimizer& optimizer) {
+  const SafetensorsFile file = SafetensorsFile::open(path);
+  const int64_t steps = steps_of(file);
+  std::vector<Tensor> values;
+  for (const LeafPtr& leaf : model) {
+    const std::string name = model_prefix + leaf->name;
+    if (!file.contains(name) || file.info(name).shape() != leaf->shape) {
+      throw Error(str(path, " belongs to another model: it has no ", name, " of shape ", leaf->shape));
+    }
+    values.push_back(file.read(name));
+  }
+  optim::State state;
+  for (const std::string& name : file.names()) {
+    if (!name.starts_with(model_prefix)) state.emplace_back(name, file.read(name));
+  }
+  optimizer.load_state(state);
+  for (std::size_t i = 0; i < model.size(); ++i) {
+    std::ranges::copy(values[i].values(), model[i]->data());
+    model[i]->initialized = true;
+  }
+  return steps;
+}
+
+}  // namespace tape::inline TAPE_ABI::tool

@@ -1,0 +1,250 @@
+#include <tape/examples/support/config.h>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <type_traits>
+
+#include <tape/core/atomic_file.h>
+#include <tape/examples/support/files.h>
+
+namespace tape::inline TAPE_ABI::tool {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Each of these lists the entries of one section, for reading and for writing alike.
+void visit(auto&& v, nn::GPTConfig& c) {
+  v("vocab", c.vocab);
+  v("context", c.context);
+  v("layers", c.layers);
+  v("heads", c.heads);
+  v("width", c.width);
+  v("hidden", c.hidden);
+  v("scheme", c.scheme, nn::scheme);
+  v("norm", c.norm, nn::norm_kind);
+  v("eps", c.eps);
+  v("activation", c.activation, nn::activation);
+  v("positions", c.positions, nn::positions);
+  v("rotary_base", c.rotary_base);
+  v("tied", c.tied);
+  v("bias", c.bias);
+  v("dropout", c.dropout);
+  v("recompute", c.recompute);
+}
+void visit(auto&& v, Recipe& r) {
+  v("steps", r.steps);
+  v("batch", r.batch);
+  v("accumulate", r.accumulate);
+  v("optimizer", r.optimizer, optimizer_kind);
+  v("lr", r.lr);
+  v("min_lr", r.min_lr);
+  v("schedule", r.schedule, schedule_kind);
+  v("warmup", r.warmup);
+  v("beta1", r.beta1);
+  v("beta2", r.beta2);
+  v("weight_decay", r.weight_decay);
+  v("clip", r.clip);
+  v("seed", r.seed);
+  v("validation_windows", r.validation_windows);
+}
+void visit(auto&& v, Reporting& r) {
+  v("log_every", r.log_every);
+  v("eval_every", r.eval_every);
+  v("save_every", r.save_every);
+}
+void visit(auto&& v, TextInfo& t) {
+  v("path", t.path);
+  v("characters", t.characters);
+  v("fingerprint", t.fingerprint);
+}
+
+class Writer {
+ public:
+  template <class Value>
+  void operator()(const char* key, const Value& value) {
+    json[key] = value;
+  }
+  template <class Enum, class Parse>
+  void operator()(const char* key, const Enum& value, const Parse&) {
+    json[key] = name_of(value);
+  }
+  Json json = Json::object();
+};
+
+template <class Section>
+Json section_json(Section section) {
+  Writer writer;
+  visit(writer, section);
+  return writer.json;
+}
+
+class Reader {
+ public:
+  Reader(const Json& json, const std::string& source, std::string section)
+      : json_(json), source_(source), section_(std::move(section)) {}
+
+  template <class Value>
+  void operator()(const char* key, Value& value) {
+    const Json& entry = take(key);
+    if constexpr (std::is_same_v<Value, bool>) {
+      need(entry.is_boolean(), key, "true or false");
+    } else if constexpr (std::is_same_v<Value, uint64_t>) {
+      need(entry.is_number_unsigned(), key, "a whole number of at least 0");
+    } else if constexpr (std::is_same_v<Value, int64_t>) {
+      const bool too_large = entry.is_number_unsigned() && entry.get<uint64_t>() > uint64_t{INT64_MAX};
+      need(entry.is_number_integer() && !too_large, key, "a whole number");
+    } else if constexpr (std::is_same_v<Value, double>) {
+      need(entry.is_number(), key, "a number");
+    } else {
+      need(entry.is_string(), key, "a text");
+    }
+    value = entry.get<Value>();
+  }
+  template <class Enum, class Parse>
+  void operator()(const char* key, Enum& value, const Parse& parse) {
+    std::string name;
+    (*this)(key, name);
+    try {
+      value = parse(name);
+    } catch (const Error& error) {
+      fail(fmt::format("{}: {}", key, error.what()));
+    }
+  }
+  void finish() const {
+    for (const auto& [key, value] : json_.items()) {
+      if (!known_.contains(key)) fail(fmt::format("there is an unknown entry \"{}\"", key));
+    }
+  }
+
+ private:
+  const Json& take(const char* key) {
+    known_.insert(key);
+    const auto found = json_.find(key);
+    if (found == json_.end()) fail(fmt::format("the entry \"{}\" is missing", key));
+    return *found;
+  }
+  void need(bool holds, const char* key, const char* rule) const {
+    if (!holds) fail(fmt::format("\"{}\" must be {}", key, rule));
+  }
+  [[noreturn]] void fail(const std::string& why) const {
+    throw Error(str(source_, ", section \"", section_, "\": ", why));
+  }
+
+  const Json& json_;
+  const std::string& source_;
+  std::string section_;
+  std::set<std::string> known_;
+};
+
+template <class Section>
+void read_section(const Json& json, const std::string& source, const char* name, Section& section) {
+  const auto found = json.find(name);
+  if (found == json.end() || !found->is_object()) throw Error(str(source, ": the section \"", name, "\" is missing"));
+  Reader reader(*found, source, name);
+  visit(reader, section);
+  reader.finish();
+}
+
+// Bytes for values, gradients and two averages, and for what a step keeps for its backward pass. Somewhat too few, so
+// that nothing that would work is refused.
+double least_memory(const nn::GPTConfig& c, int64_t batch) {
+  const auto width = static_cast<double>(c.width);
+  const auto layers = static_cast<double>(c.layers);
+  const auto hidden = static_cast<double>(c.hidden > 0 ? c.hidden : nn::default_hidden(c.activation, c.width));
+  const double rows = static_cast<double>(c.vocab + (c.positions == nn::Positions::Rotary ? 0 : c.context));
+  const double parameters = layers * (4 * width * width + 2 * width * hidden + 64) + rows * width;
+  const double kept = layers * (c.recompute ? width : 6 * width + hidden) + static_cast<double>(c.vocab);
+  return sizeof(real) * (4 * parameters + static_cast<double>(batch) * static_cast<double>(c.context) * kept);
+}
+
+void require_memory(const nn::GPTConfig& c, int64_t batch) {
+  const double needed = least_memory(c, batch);
+  const double present = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  if (present > 0 && needed > present) {
+    throw Error(fmt::format(
+        "{} layers of width {} with batches of {} x {} need at least {:.0f} GiB of memory, this machine has "
+        "{:.0f}: make one of these smaller",
+        c.layers, c.width, batch, c.context, needed / (1 << 30), present / (1 << 30)));
+  }
+}
+
+void require_positive(const char* field, int64_t value) {
+  if (value < 1) throw Error(str(field, " must be at least 1, it is ", value));
+}
+
+}  // namespace
+
+void check(const RunConfig& config) {
+  // Larger sizes are mistakes, and products of these still fit 64 bits.
+  constexpr int64_t most = 1'000'000'000;
+  const nn::GPTConfig& m = config.model;
+  const std::pair<const char*, int64_t> sizes[] = {{"context", m.context}, {"layers", m.layers}, {"heads", m.heads},
+                                                   {"width", m.width},     {"hidden", m.hidden}, {"vocab", m.vocab}};
+  for (const auto& [field, value] : sizes) {
+    if (value > most) throw Error(str(field, " must be at most ", most, ", it is ", value));
+  }
+  if (!(m.eps >= 0)) throw Error(str("eps must be at least 0, it is ", m.eps));
+  if (!(m.rotary_base > 0)) throw Error(str("rotary_base must be above 0, it is ", m.rotary_base));
+  check(config.recipe);
+  require_memory(m, config.recipe.batch);
+  require_positive("log-every", config.reporting.log_every);
+  require_positive("eval-every", config.reporting.eval_every);
+  require_positive("save-every", config.reporting.save_every);
+}
+
+std::string fingerprint(std::u32string_view text) {
+  uint64_t hash = 0xCBF29CE484222325;
+  for (const char32_t c : text) {
+    for (int shift = 0; shift < 32; shift += 8) hash = (hash ^ (c >> shift & 0xFF)) * 0x100000001B3;
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+std::string to_json(const RunConfig& config) {
+  const Json json = {{"format", "tapeformer run 1"},
+                     {"model", section_json(config.model)},
+                     {"training", section_json(config.recipe)},
+                     {"reporting", section_json(config.reporting)},
+                     {"text", section_json(config.text)}};
+  // A path may be any bytes; those that are not UTF-8 are replaced rather than refused.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+RunConfig run_config(std::string_view text, const std::string& source) {
+  Json json;
+  try {
+    json = Json::parse(text);
+  } catch (const nlohmann::json::parse_error& error) {
+    throw Error(str(source, " is not valid JSON: it breaks off or is damaged at byte ", error.byte));
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(str(source, " is not valid JSON: ", error.what()));
+  }
+  if (!json.is_object() || json.value("format", Json()) != "tapeformer run 1") {
+    throw Error(str(source, " is not the config.json of a run: \"format\" must be \"tapeformer run 1\""));
+  }
+  RunConfig config;
+  read_section(json, source, "model", config.model);
+  read_section(json, source, "training", config.recipe);
+  read_section(json, source, "reporting", config.reporting);
+  read_section(json, source, "text", config.text);
+  try {
+    check(config);
+  } catch (const Error& error) {
+    throw Error(str(source, ": ", error.what()));
+  }
+  return config;
+}
+
+void save_config(const std::string& path, const RunConfig& config) {
+  atomic_write_file(path, to_json(config));
+}
+
+RunConfig load_config(const std::string& path) {
+  return run_config(read_file(path), path);
+}
+
+}  // namespace tape::inline TAPE_ABI::tool

@@ -1,0 +1,26 @@
+// Ctrl-C and `kill` as a wish to stop, so that a run can finish its step and save itself.
+#pragma once
+
+#include <csignal>
+
+#include <tape/core/real.h>
+
+namespace tape::inline TAPE_ABI::tool {
+
+/// While it lives, the first SIGINT or SIGTERM is only noted; a second one ends the program as usual. A signal that the
+/// program was started with orders to ignore stays ignored. There may be one at a time.
+class Interrupt {
+ public:
+  Interrupt();
+  ~Interrupt();
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+
+  bool requested() const;
+
+ private:
+  struct sigaction before_int_ {};
+  struct sigaction before_term_ {};
+};
+
+}  // namespace tape::inline TAPE_ABI::tool

@@ -1,0 +1,18 @@
+// Numbers as people read them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <tape/core/real.h>
+
+namespace tape::inline TAPE_ABI::tool {
+
+/// 1234567 → "1,234,567".
+std::string grouped(int64_t number);
+/// "950", "31.2k", "1.25M": at least three digits.
+std::string short_number(double number);
+/// Seconds as "0:36", "12:05" or "1:02:05".
+std::string clock_time(double seconds);
+
+}  // namespace tape::inline TAPE_ABI::tool

@@ -1,0 +1,63 @@
+#include <tape/examples/support/run_folder.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include <tape/core/atomic_file.h>
+
+namespace tape::inline TAPE_ABI::tool {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// The highest folder on the way to `path` that does not exist; empty when all exist.
+fs::path first_missing(const fs::path& path) {
+  fs::path missing;
+  std::error_code ignored;
+  for (fs::path p = path; !p.empty() && !fs::exists(fs::symlink_status(p, ignored)); p = p.parent_path()) missing = p;
+  return missing;
+}
+
+}  // namespace
+
+bool RunFolder::holds_run() const {
+  const auto present = [](const std::string& file) {
+    std::error_code ignored;
+    return fs::exists(fs::symlink_status(file, ignored));
+  };
+  return std::ranges::any_of(files(), present);
+}
+
+void RunFolder::create() const {
+  const fs::path folder = fs::absolute(path_).lexically_normal() / "";
+  const fs::path made = first_missing(folder.parent_path());
+  const auto give_up = [&](const std::string& why) {
+    std::error_code ignored;
+    if (!made.empty()) fs::remove_all(made, ignored);
+    throw Error(str("can not write to the output folder ", path_, ": ", why));
+  };
+  std::error_code code;
+  fs::create_directories(folder, code);
+  if (code) give_up(code.message());
+  if (!fs::is_directory(folder, code)) give_up("it is not a folder");
+  for (const std::string& file : files()) {
+    if (fs::is_directory(file, code)) give_up(str("there is a folder named ", file));
+  }
+  try {
+    const AtomicFile trial(config());  // goes away without a commit
+  } catch (const Error& error) {
+    give_up(error.what());
+  }
+}
+
+void RunFolder::clear() const {
+  for (const std::string& file : files()) {
+    std::error_code code;
+    fs::remove(file, code);
+    if (code) throw Error(str("can not replace ", file, ": ", code.message()));
+  }
+}
+
+}  // namespace tape::inline TAPE_ABI::tool

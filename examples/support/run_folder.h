@@ -1,0 +1,36 @@
+// The folder of a run and what lies in it.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include <tape/core/error.h>
+
+namespace tape::inline TAPE_ABI::tool {
+
+class RunFolder {
+ public:
+  explicit RunFolder(std::string path) : path_(std::move(path)) {}
+
+  const std::string& path() const { return path_; }
+  std::string config() const { return path_ + "/config.json"; }
+  std::string tokenizer() const { return path_ + "/tokenizer.json"; }
+  std::string metrics() const { return path_ + "/metrics.jsonl"; }
+  std::string model() const { return path_ + "/model.safetensors"; }
+  std::string checkpoint() const { return path_ + "/checkpoint.safetensors"; }
+
+  /// True when the folder has a file of a run.
+  bool holds_run() const;
+  /// Makes the folder, with those above it. Throws Error, having left nothing behind, when files can not be written
+  /// there.
+  void create() const;
+  /// Removes the files of a run, and nothing else.
+  void clear() const;
+
+ private:
+  std::array<std::string, 5> files() const { return {config(), tokenizer(), metrics(), model(), checkpoint()}; }
+
+  std::string path_;
+};
+
+}  // namespace tape::inline TAPE_ABI::tool

@@ -1,0 +1,34 @@
+// What a person sees while a program works. This output is a courtesy: when nobody can read it (a closed stream, a full
+// disk), the work goes on.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include <string>
+
+#include <tape/core/real.h>
+
+namespace tape::inline TAPE_ABI::tool {
+
+/// Prints a line on standard output.
+void say(std::string_view line);
+
+/// A status: on a terminal one line that is drawn again in place, elsewhere a new line now and then.
+class StatusLine {
+ public:
+  /// Leaves the last status standing and goes to the next line.
+  ~StatusLine() { end(); }
+
+  /// Shows a status made of parts, the most important first: those that do not fit a narrow terminal are left out. It
+  /// is skipped unless `important` when the last one is younger than 0.1 s on a terminal, or 10 s elsewhere.
+  void show(const std::vector<std::string>& parts, bool important);
+  /// Ends the line, so that other text can follow.
+  void end();
+
+ private:
+  bool open_ = false;     // the cursor is in a line of ours
+  double next_time_ = 0;  // seconds of the steady clock
+};
+
+}  // namespace tape::inline TAPE_ABI::tool

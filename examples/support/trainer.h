@@ -1,0 +1,56 @@
+// Trainer: a model, its data and its recipe, and the steps that bring them together. No files, no screen.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <tape/examples/support/config.h>
+#include <tape/examples/support/dataset.h>
+
+namespace tape::inline TAPE_ABI::tool {
+
+struct StepResult {
+  double loss = 0;           ///< mean loss of the step's batches, before its update
+  double gradient_norm = 0;  ///< before clipping
+  double rate = 0;           ///< learning rate
+  bool finite = true;        ///< false: loss or gradient is not a finite number, and nothing was updated
+};
+
+/// What a run computes depends on the config and the tokens alone: not on the number of threads, nor on how often it
+/// was stopped and continued.
+class Trainer {
+ public:
+  /// Builds and initialises everything. Throws Error for a config that can not be used.
+  Trainer(const RunConfig& config, std::vector<int32_t> tokens);
+
+  /// One update of the model. Call it while steps() < the recipe's steps.
+  StepResult step();
+  /// Updates done so far.
+  int64_t steps() const { return steps_; }
+  /// Mean loss on the validation windows of dataset.h.
+  double validation_loss() const;
+
+  /// Training text that one step sees.
+  int64_t tokens_per_step() const;
+  const RunConfig& config() const { return config_; }
+  const nn::GPT& model() const { return model_; }
+  const Dataset& data() const { return data_; }
+
+  void save(const std::string& path) const;
+  /// Goes on where the run stopped that wrote this checkpoint. Throws Error, having changed nothing, unless it fits.
+  void load(const std::string& path);
+
+ private:
+  RunConfig config_;
+  Dataset data_;
+  nn::GPT model_;
+  ParameterList parameters_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+  optim::Schedule schedule_;
+  std::vector<int64_t> validation_starts_;
+  int64_t steps_ = 0;
+};
+
+}  // namespace tape::inline TAPE_ABI::tool

@@ -1,0 +1,114 @@
+#include <tape/examples/support/training_run.h>
+
+#include <chrono>
+
+#include <tape/examples/support/interrupt.h>
+#include <tape/examples/support/metrics.h>
+#include <tape/examples/support/progress.h>
+
+namespace tape::inline TAPE_ABI::tool {
+
+namespace {
+
+class Stopwatch {
+ public:
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(now - std::exchange(start_, now)).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+class Run {
+ public:
+  Run(Trainer& trainer, const RunFolder& folder)
+      : trainer_(trainer),
+        folder_(folder),
+        metrics_(folder.metrics(), trainer.steps() > 0 ? trainer.steps() : -1),
+        progress_(trainer.config().recipe.steps, trainer.steps(), trainer.tokens_per_step(),
+                  trainer.config().reporting.eval_every) {}
+
+  RunResult train() {
+    const Reporting& reporting = trainer_.config().reporting;
+    const int64_t steps = trainer_.config().recipe.steps;
+    const auto is_due = [&](int64_t every) { return trainer_.steps() % every == 0 || trainer_.steps() == steps; };
+    if (trainer_.steps() == 0) begin();
+    while (trainer_.steps() < steps) {
+      result_.last = trainer_.step();
+      if (!result_.last.finite) return diverged();
+      progress_.stepped(result_.last, watch_.lap());
+      Metrics line = line_of_step();
+      const bool validate = is_due(reporting.eval_every);
+      if (validate) line.val_loss = measure();
+      if (validate || is_due(reporting.log_every)) metrics_.write(line);
+      progress_.show(validate);
+      const bool stop = interrupt_.requested();
+      if (stop || is_due(reporting.save_every)) save();
+      if (stop && trainer_.steps() < steps) return ended(RunResult::End::interrupted);
+    }
+    return ended(RunResult::End::finished);
+  }
+
+ private:
+  void begin() {
+    const double loss = measure();
+    metrics_.write({.step = 0, .val_loss = loss, .seconds = seconds()});
+    progress_.show(true);
+  }
+
+  double measure() {
+    result_.validation_loss = trainer_.validation_loss();
+    progress_.validated(result_.validation_loss, watch_.lap());
+    return result_.validation_loss;
+  }
+
+  void save() {
+    trainer_.save(folder_.checkpoint());
+    nn::save(folder_.model(), trainer_.model());
+    progress_.spent(watch_.lap());
+  }
+
+  Metrics line_of_step() const {
+    return {.step = trainer_.steps(),
+            .loss = result_.last.loss,
+            .lr = result_.last.rate,
+            .grad_norm = result_.last.gradient_norm,
+            .tokens_per_s = progress_.tokens_per_second(),
+            .seconds = seconds()};
+  }
+
+  RunResult diverged() {
+    Metrics line = line_of_step();
+    line.step = trainer_.steps() + 1;  // the step that failed
+    line.tokens_per_s = std::nullopt;
+    metrics_.write(line);
+    return ended(RunResult::End::diverged);
+  }
+
+  RunResult ended(RunResult::End end) {
+    progress_.end();
+    result_.end = end;
+    result_.seconds = seconds();
+    return result_;
+  }
+
+  double seconds() const { return metrics_.seconds_before() + progress_.seconds(); }
+
+  Trainer& trainer_;
+  const RunFolder& folder_;
+  MetricsLog metrics_;
+  Progress progress_;
+  Interrupt interrupt_;
+  Stopwatch watch_;
+  RunResult result_;
+};
+
+}  // namespace
+
+RunResult run_training(Trainer& trainer, const RunFolder& folder) {
+  return Run(trainer, folder).train();
+}
+
+}  // namespace tape::inline TAPE_ABI::tool

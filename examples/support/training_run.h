@@ -1,0 +1,22 @@
+// A training run with everything around it: status line, metrics, checkpoints and interruption.
+#pragma once
+
+#include <tape/examples/support/run_folder.h>
+#include <tape/examples/support/trainer.h>
+
+namespace tape::inline TAPE_ABI::tool {
+
+struct RunResult {
+  enum class End { finished, interrupted, diverged };
+  End end = End::finished;
+  double validation_loss = 0;  ///< the last one measured
+  StepResult last;             ///< of the last step, also of one that failed
+  double seconds = 0;          ///< time spent, breaks left out
+};
+
+/// Trains from where the trainer stands to the end of its recipe, and writes metrics, checkpoint and model into the
+/// folder, which must exist. On SIGINT or SIGTERM the step is finished and everything saved. When the loss is no longer
+/// a finite number, training stops; the metrics and the last checkpoint stay.
+RunResult run_training(Trainer& trainer, const RunFolder& folder);
+
+}  // namespace tape::inline TAPE_ABI::tool

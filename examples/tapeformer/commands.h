@@ -1,0 +1,23 @@
+// The subcommands of tapeformer. Each adds itself to the command line and puts its exit code into `exit_code` when it
+// runs. Errors leave as tape::Error; wrong options as CLI::ParseError.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace tapeformer {
+
+constexpr int exit_failure = 1;
+constexpr int exit_usage = 2;
+constexpr int exit_interrupted = 130;
+
+void add_train(CLI::App& app, int& exit_code);
+void add_sample(CLI::App& app, int& exit_code);
+
+/// Adds the option --threads.
+void add_threads(CLI::App& command);
+
+/// The answer to --version.
+std::string version_text();
+
+}  // namespace tapeformer

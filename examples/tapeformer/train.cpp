@@ -1,0 +1,158 @@
+// tapeformer train: a model from a text.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <numbers>
+#include <set>
+
+#include <tape/examples/support/numbers.h>
+#include <tape/examples/support/screen.h>
+#include <tape/examples/support/text.h>
+#include <tape/examples/support/tokenizer.h>
+#include <tape/examples/support/training_run.h>
+
+#include "commands.h"
+#include "train_options.h"
+
+namespace tapeformer {
+
+namespace {
+
+namespace tool = tape::tool;
+using tape::Error;
+
+// A path as a shell takes it.
+std::string quoted(const std::string& path) {
+  const bool plain =
+      path.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%") ==
+      std::string::npos;
+  if (plain) return path;
+  std::string result = "'";
+  for (const char c : path) result += c == '\'' ? "'\\''" : std::string(1, c);
+  return result + "'";
+}
+
+// Everything about a run that has been checked and is ready to start.
+struct Prepared {
+  tool::RunFolder folder;
+  tool::CharTokenizer tokenizer;
+  std::unique_ptr<tool::Trainer> trainer;
+};
+
+void introduce(const Prepared& run) {
+  const tool::RunConfig& config = run.trainer->config();
+  const tape::nn::GPTConfig& m = config.model;
+  const tool::Recipe& r = config.recipe;
+  tool::say(fmt::format("text      {}: {} characters, {} different; the last tenth is for validation", config.text.path,
+                        tool::grouped(config.text.characters), m.vocab));
+  tool::say(fmt::format("model     {} parameters: {} layers, {} heads, width {}, context {}",
+                        tool::short_number(static_cast<double>(tape::nn::count_parameters(run.trainer->model()))),
+                        m.layers, m.heads, m.width, m.context));
+  tool::say(fmt::format("          scheme {}, norm {}, activation {}, positions {}, {} head", name_of(m.scheme),
+                        name_of(m.norm), name_of(m.activation), name_of(m.positions), m.tied ? "tied" : "untied"));
+  tool::say(fmt::format("training  {} steps of {} x {} characters, {}, learning rate {}, {} after {} steps of warm-up",
+                        tool::grouped(r.steps), r.batch * r.accumulate, m.context, name_of(r.optimizer), r.lr,
+                        name_of(r.schedule), r.warmup));
+  tool::say(fmt::format("output    {}", run.folder.path()));
+  tool::say(fmt::format(
+      "loss      nats per character: blind guessing has {:.2f}, knowing how often each one occurs {:.2f}",
+      std::log(static_cast<double>(m.vocab)), tool::unigram_entropy(run.trainer->data().training(), m.vocab)));
+}
+
+Prepared prepare_new(const TrainOptions& options) {
+  tool::RunConfig config = options.config;
+  const std::u32string text = tool::read_text(config.text.path);
+  tool::CharTokenizer tokenizer = tool::CharTokenizer::of(text);
+  config.model.vocab = tokenizer.size();
+  config.text = {.path = std::filesystem::absolute(config.text.path).lexically_normal().string(),
+                 .characters = std::ssize(text),
+                 .fingerprint = tool::fingerprint(text)};
+  auto trainer = std::make_unique<tool::Trainer>(config, tokenizer.encode(text, config.text.path));
+  Prepared run{tool::RunFolder(options.out), std::move(tokenizer), std::move(trainer)};
+  if (run.folder.holds_run() && !options.force) {
+    throw Error(tape::str(options.out, " already holds a run: --force replaces it, --resume ", quoted(options.out),
+                          " continues it, another --out keeps it"));
+  }
+  run.folder.create();
+  run.folder.clear();
+  run.tokenizer.save(run.folder.tokenizer());
+  tool::save_config(run.folder.config(), config);
+  return run;
+}
+
+Prepared prepare_resumed(const TrainOptions& options) {
+  const tool::RunFolder folder(options.resume);
+  tool::RunConfig config = tool::load_config(folder.config());
+  const tool::CharTokenizer tokenizer = tool::CharTokenizer::load(folder.tokenizer());
+  options.apply_to(config);
+  const std::u32string text = tool::read_text(config.text.path);
+  if (tool::fingerprint(text) != config.text.fingerprint) {
+    throw Error(tape::str(config.text.path, " is not the text that this run began with: give that one with --text"));
+  }
+  if (!(tokenizer == tool::CharTokenizer::of(text)) || tokenizer.size() != config.model.vocab) {
+    throw Error(tape::str(folder.tokenizer(), " does not belong to ", config.text.path));
+  }
+  auto trainer = std::make_unique<tool::Trainer>(config, tokenizer.encode(text, config.text.path));
+  if (!std::filesystem::exists(folder.checkpoint())) {
+    throw Error(tape::str("there is nothing to continue in ", options.resume, ": ", folder.checkpoint(),
+                          " is missing; start anew with --out ", quoted(options.resume), " --force"));
+  }
+  trainer->load(folder.checkpoint());
+  if (trainer->steps() > config.recipe.steps) {
+    throw Error(tape::str("the run in ", options.resume, " has already done ", trainer->steps(), " steps: --steps ",
+                          config.recipe.steps, " is too few"));
+  }
+  folder.create();
+  tool::save_config(folder.config(), config);
+  return {folder, tokenizer, std::move(trainer)};
+}
+
+// What to say, and the exit code, when the run is over.
+int conclude(const Prepared& run, const tool::RunResult& result) {
+  const std::string folder = quoted(run.folder.path());
+  const int64_t steps = run.trainer->steps();
+  switch (result.end) {
+    case tool::RunResult::End::diverged: {
+      const bool in_loss = !std::isfinite(result.last.loss);
+      throw Error(
+          fmt::format("training stopped at step {}: the {} is not a finite number (learning rate {:.2g}); try a "
+                      "smaller --lr or a longer --warmup; {} shows how it went",
+                      steps + 1, in_loss ? "loss" : "gradient", result.last.rate, run.folder.metrics()));
+    }
+    case tool::RunResult::End::interrupted:
+      tool::say(fmt::format("stopped after step {} of {}, everything is saved; go on with:", tool::grouped(steps),
+                            tool::grouped(run.trainer->config().recipe.steps)));
+      tool::say(fmt::format("  tapeformer train --resume {}", folder));
+      return exit_interrupted;
+    case tool::RunResult::End::finished:
+      break;
+  }
+  tool::say(fmt::format("finished  {} steps in {}; validation loss {:.4f} ({:.2f} bits per character)",
+                        tool::grouped(steps), tool::clock_time(result.seconds), result.validation_loss,
+                        result.validation_loss / std::numbers::ln2));
+  tool::say(fmt::format("let it write:\n  tapeformer sample --model {} --tokens 500", folder));
+  return 0;
+}
+
+int train(const TrainOptions& options) {
+  const Prepared run = options.resume.empty() ? prepare_new(options) : prepare_resumed(options);
+  const int64_t steps = run.trainer->config().recipe.steps;
+  if (run.trainer->steps() == steps) {
+    tool::say(fmt::format("the run in {} is complete, all {} steps are done; --steps can make it longer",
+                          run.folder.path(), tool::grouped(steps)));
+    return 0;
+  }
+  introduce(run);
+  if (run.trainer->steps() > 0) tool::say(fmt::format("resuming  after step {}", tool::grouped(run.trainer->steps())));
+  return conclude(run, tool::run_training(*run.trainer, run.folder));
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, int& exit_code) {
+  add_train_options(app, [&exit_code](const TrainOptions& options) { exit_code = train(options); });
+}
+
+}  // namespace tapeformer

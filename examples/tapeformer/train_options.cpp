@@ -1,0 +1,169 @@
+#include "train_options.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+#include "commands.h"
+
+namespace tapeformer {
+
+namespace {
+
+namespace nn = tape::nn;
+namespace tool = tape::tool;
+
+// An option whose value is one of a few names.
+template <class Enum, class Parse>
+CLI::Option* add_choice(CLI::App& command, const std::string& name, Enum& value, Parse parse,
+                        const std::string& description) {
+  const auto error_of = [parse](const std::string& given) -> std::string {
+    try {
+      parse(given);
+      return {};
+    } catch (const tape::Error& error) {
+      return error.what();
+    }
+  };
+  return command
+      .add_option_function<std::string>(
+          name, [&value, parse](const std::string& given) { value = parse(given); }, description)
+      ->check(CLI::Validator(error_of, "", name))
+      ->type_name("NAME")
+      ->default_str(std::string(name_of(value)));
+}
+
+template <class Value>
+CLI::Option* add_number(CLI::App& command, const std::string& name, Value& value, const std::string& description) {
+  return command.add_option(name, value, description)->capture_default_str();
+}
+
+void add_model_options(CLI::App& command, nn::GPTConfig& m) {
+  command.option_defaults()->group("Model");
+  add_number(command, "--layers", m.layers, "Blocks of attention and feed-forward");
+  add_number(command, "--heads", m.heads, "Attention heads of a block");
+  add_number(command, "--width", m.width, "Numbers for each character; a multiple of --heads");
+  add_number(command, "--hidden", m.hidden, "Width inside feed-forward; 0: 4 x width (swiglu: 8/3 x)");
+  add_number(command, "--context", m.context, "Characters that the model sees at once");
+  add_choice(command, "--scheme", m.scheme, nn::scheme, "Where the norm sits: post, pre or deepnorm");
+  add_choice(command, "--norm", m.norm, nn::norm_kind, "Which norm: layer or rms");
+  add_choice(command, "--activation", m.activation, nn::activation, "relu, gelu, gelu_tanh or swiglu");
+  add_choice(command, "--positions", m.positions, nn::positions, "learned, sinusoidal or rotary");
+  command.add_flag_function(
+      "--untied", [&m](int64_t) { m.tied = false; }, "Give the head a weight of its own, not the embedding's");
+  add_number(command, "--dropout", m.dropout, "Share of activations dropped in training");
+  command.add_flag("--recompute", m.recompute, "Compute blocks again in backward: less memory, more time");
+}
+
+// The options whose defaults follow from others.
+struct Dependent {
+  std::optional<double> min_lr, weight_decay;
+  std::optional<int64_t> warmup;
+
+  void settle(tool::Recipe& r) const {
+    r.min_lr = min_lr.value_or(r.lr / 10);
+    r.warmup = warmup.value_or(std::min<int64_t>(100, r.steps / 10));
+    r.weight_decay = weight_decay.value_or(r.optimizer == tool::OptimizerKind::AdamW ? 0.1 : 0.0);
+  }
+};
+
+void add_recipe_options(CLI::App& command, tool::Recipe& r, Dependent& dependent) {
+  command.option_defaults()->group("Training");
+  add_number(command, "--steps", r.steps, "Updates of the weights");
+  add_number(command, "--batch", r.batch, "Pieces of text, each --context long, in a batch");
+  add_number(command, "--accumulate", r.accumulate, "Batches for each step");
+  add_choice(command, "--optimizer", r.optimizer, tool::optimizer_kind, "sgd, adam or adamw");
+  add_number(command, "--lr", r.lr, "Highest learning rate");
+  command.add_option("--min-lr", dependent.min_lr, "Lowest learning rate [lr/10]");
+  add_choice(command, "--schedule", r.schedule, tool::schedule_kind,
+             "constant, linear, cosine, inverse_sqrt, noam, step, exponential,\npolynomial or wsd");
+  command.add_option("--warmup", dependent.warmup, "Steps in which the rate rises [100, or a tenth of --steps]");
+  add_number(command, "--beta1", r.beta1, "Decay of Adam's average of gradients; momentum of sgd");
+  add_number(command, "--beta2", r.beta2, "Decay of Adam's average of squared gradients");
+  command.add_option("--weight-decay", dependent.weight_decay,
+                     "Pull of weight matrices to zero [0.1; 0 but for adamw]");
+  add_number(command, "--clip", r.clip, "Largest norm of the gradient; 0: any");
+  add_number(command, "--seed", r.seed, "Number that first values, batches and dropout follow from");
+}
+
+void add_reporting_options(CLI::App& command, tool::RunConfig& config) {
+  command.option_defaults()->group("Reports");
+  add_number(command, "--log-every", config.reporting.log_every, "Steps from line to line of metrics.jsonl");
+  add_number(command, "--eval-every", config.reporting.eval_every, "Steps from validation to validation");
+  add_number(command, "--save-every", config.reporting.save_every, "Steps from checkpoint to checkpoint");
+  add_number(command, "--eval-windows", config.recipe.validation_windows, "Validate on at most so many pieces of text");
+  add_threads(command);
+}
+
+// A run goes on with the settings it began with: options that would change them are refused.
+void settle_resumed(const CLI::App& command, TrainOptions& options) {
+  static constexpr std::array<std::string_view, 7> allowed{"resume",     "text",       "steps",  "log-every",
+                                                           "eval-every", "save-every", "threads"};
+  for (const CLI::Option* option : command.get_options()) {
+    const std::string name = option->get_single_name();
+    if (option->count() > 0 && std::ranges::find(allowed, name) == allowed.end()) {
+      throw CLI::ValidationError("--" + name, "can not be given with --resume, the run goes on with its own settings");
+    }
+  }
+  const auto given = [&command](const char* name) { return command.get_option(name)->count() > 0; };
+  if (given("--text")) options.text = options.config.text.path;
+  if (given("--steps")) options.steps = options.config.recipe.steps;
+  if (given("--log-every")) options.log_every = options.config.reporting.log_every;
+  if (given("--eval-every")) options.eval_every = options.config.reporting.eval_every;
+  if (given("--save-every")) options.save_every = options.config.reporting.save_every;
+}
+
+void settle_new(const CLI::App& command, TrainOptions& options, const Dependent& dependent) {
+  if (options.config.text.path.empty()) throw CLI::RequiredError("--text");
+  if (command.get_option("--out")->count() == 0)
+    options.out = "runs/" + std::filesystem::path(options.config.text.path).stem().string();
+  if (options.out.empty()) throw CLI::ValidationError("--out", "must not be empty");
+  dependent.settle(options.config.recipe);
+}
+
+}  // namespace
+
+void TrainOptions::apply_to(tool::RunConfig& c) const {
+  if (text) c.text.path = std::filesystem::absolute(*text).lexically_normal().string();
+  if (steps) c.recipe.steps = *steps;
+  if (log_every) c.reporting.log_every = *log_every;
+  if (eval_every) c.reporting.eval_every = *eval_every;
+  if (save_every) c.reporting.save_every = *save_every;
+}
+
+void add_train_options(CLI::App& app, const std::function<void(const TrainOptions&)>& run) {
+  const auto options = std::make_shared<TrainOptions>();
+  const auto dependent = std::make_shared<Dependent>();
+  CLI::App* command = app.add_subcommand("train", "Train a model on a text");
+  command->option_defaults()->group("Input and output");
+  command->add_option("--text", options->config.text.path, "Text to learn, UTF-8")->type_name("FILE");
+  command->add_option("--out", options->out, "Folder for the results [runs/NAME of the text]")->type_name("DIR");
+  command->add_flag("--force", options->force, "Replace the run that is in this folder");
+  command->add_option("--resume", options->resume, "Continue the run in this folder")->type_name("DIR");
+  add_model_options(*command, options->config.model);
+  add_recipe_options(*command, options->config.recipe, *dependent);
+  add_reporting_options(*command, options->config);
+  command->footer(
+      "The folder gets model.safetensors, config.json, tokenizer.json, metrics.jsonl (a line for each\n"
+      "logged step) and checkpoint.safetensors. Ctrl-C saves and stops. --resume goes on and ends with\n"
+      "the same model, bit for bit, as a run that was never stopped; with it, only --steps, --text (when\n"
+      "the text was moved), --threads and how often to report can be given.\n"
+      "\n"
+      "Examples:\n"
+      "  tapeformer train --text book.txt --out runs/book\n"
+      "  tapeformer train --text book.txt --scheme deepnorm --layers 100 --width 32 --heads 2 --out runs/deep\n"
+      "  tapeformer train --text book.txt --scheme post --norm rms --warmup 200 --out runs/post\n"
+      "  tapeformer train --resume runs/book");
+  command->callback([=] {
+    if (command->get_option("--resume")->count() > 0) {
+      settle_resumed(*command, *options);
+    } else {
+      settle_new(*command, *options, *dependent);
+    }
+    run(*options);
+  });
+}
+
+}  // namespace tapeformer

@@ -1,0 +1,135 @@
+// From the third step on, a training step takes no memory: neither tensors from the system nor objects by operator new.
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+
+#include <tape/core/checkpoint.h>
+#include <tape/core/ops.h>
+
+#include "catch.h"
+#include "support/tensors.h"
+
+namespace {
+
+std::atomic<int64_t> news{0};
+
+void* take(std::size_t size, std::size_t alignment) {
+  ++news;
+  void* memory = alignment <= alignof(std::max_align_t)
+                     ? std::malloc(size > 0 ? size : 1)
+                     : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  if (!memory) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+// The whole program's operator new, counted. The array and nothrow forms call these.
+void* operator new(std::size_t size) {
+  return take(size, 1);
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return take(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
+
+namespace tape::test {
+
+namespace {
+
+// A Transformer of one block with every kind of op that a training step uses.
+struct Model {
+  static constexpr int64_t vocabulary = 50, width = 32, context = 24;
+
+  Parameter tokens = parameter_of(random_tensor({vocabulary, width}, 1), "tokens");
+  Parameter gain = parameter_of(random_tensor({width}, 2), "gain");
+  Parameter bias = parameter_of(random_tensor({width}, 3), "bias");
+  Parameter qkv = parameter_of(random_tensor({3 * width, width}, 4), "qkv");
+  Parameter up = parameter_of(random_tensor({4 * width, width}, 5), "up");
+  Parameter up_bias = parameter_of(random_tensor({4 * width}, 6), "up_bias");
+  Parameter down = parameter_of(random_tensor({width, 4 * width}, 7), "down");
+
+  Tensor feed_forward(const Tensor& x) const { return linear(gelu(linear(x, up, up_bias)), down); }
+
+  Tensor loss(const Ids& ids, const Ids& targets, Random& random) const {
+    Tensor x = dropout(embedding(tokens, ids), 0.1, random);
+    AttentionOptions options;
+    options.heads = 4;
+    options.causal = true;
+    options.dropout = 0.1;
+    x = x + attention_packed(linear(layer_norm(x, gain, bias), qkv), options, &random);
+    x = axpy(1.5, x, checkpoint([this](const Tensor& t) { return feed_forward(t); }, rms_norm(x, gain)));
+    x = concatenate({slice(x, 2, 0, width / 2), scale(slice(x, 2, width / 2, width), 0.5)}, 2);
+    x = softmax(x) * silu(x) + reshape(reshape(x, {-1, width}), {x.shape()[0], context, width});
+    return cross_entropy(linear(x, tokens), targets) + scale(mean(x * x), 0.01);
+  }
+};
+
+struct Taken {
+  int64_t from_system = 0, by_new = 0;
+};
+
+Taken operator-(const Taken& a, const Taken& b) {
+  return {a.from_system - b.from_system, a.by_new - b.by_new};
+}
+Taken taken() {
+  return {pool_stats().system_allocations, news.load()};
+}
+
+}  // namespace
+
+TEST_CASE("The count of operator new counts", "[allocation]") {
+  const int64_t before = news.load();
+  delete new int(1);
+  CHECK(news.load() > before);
+}
+
+TEST_CASE("From the third step on nothing is allocated", "[allocation]") {
+  for (const int count : {1, 2}) {
+    const Threads use(count);
+    pool_trim();
+    const Model model;
+    const Ids ids = random_ids({6, Model::context}, Model::vocabulary, 8);
+    const Ids targets = random_ids({6, Model::context}, Model::vocabulary, 9);
+    Random random(Seed{1}, 2);
+    Taken steps[6];
+    double losses[6];
+    for (int step = 0; step < 6; ++step) {
+      const Taken before = taken();
+      {
+        Tape tape;
+        const Tensor loss = model.loss(ids, targets, random);
+        tape.backward(loss);
+        losses[step] = loss.item();
+      }
+      for (const Parameter* p :
+           {&model.tokens, &model.gain, &model.bias, &model.qkv, &model.up, &model.up_bias, &model.down}) {
+        (*p)->has_gradient = false;
+      }
+      steps[step] = taken() - before;
+    }
+    INFO(count << " threads");
+    CHECK(steps[0].from_system > 10);  // the count does count
+    for (int step = 2; step < 6; ++step) {
+      INFO("step " << step + 1);
+      CHECK(steps[step].from_system == 0);
+      CHECK(steps[step].by_new == 0);
+      CHECK(losses[step] > 0);
+    }
+  }
+}
+
+}  // namespace tape::test

@@ -1,0 +1,213 @@
+// Matrix products against a naive product in double, and their bits with several numbers of threads.
+#include <tape/core/gemm.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+#include <tape/core/parallel.h>
+
+#include "catch.h"
+#include "support/tensors.h"
+
+namespace tape::test {
+
+namespace {
+
+struct Product {
+  Transpose ta, tb;
+  int64_t m, n, k;
+  int64_t extra = 0;  // leading dimensions are this much larger than the rows
+  real alpha = 1;
+  real beta = 0;
+  bool bias = false;
+};
+
+int64_t rows_of(Transpose t, int64_t rows, int64_t columns) {
+  return t == Transpose::yes ? columns : rows;
+}
+
+// The largest error, in units of the bound (K + 3)·ε·(|alpha|·Σ|a||b| + |beta·c| + |bias|) that holds for any order of
+// summation. At most 1 when the product is right.
+double error_in_bounds(const Product& p, bool serial) {
+  const int64_t a_rows = rows_of(p.ta, p.m, p.k);
+  const int64_t a_columns = rows_of(p.ta, p.k, p.m);
+  const int64_t b_rows = rows_of(p.tb, p.k, p.n);
+  const int64_t b_columns = rows_of(p.tb, p.n, p.k);
+  const int64_t lda = a_columns + p.extra;
+  const int64_t ldb = b_columns + p.extra;
+  const int64_t ldc = p.n + p.extra;
+  const Tensor a = random_tensor({a_rows, lda}, 1);
+  const Tensor b = random_tensor({b_rows, ldb}, 2);
+  const Tensor bias = random_tensor({p.n}, 3);
+  Tensor c = random_tensor({p.m, ldc}, 4);
+  // With beta 0, C is not read: what stands there must not matter.
+  if (p.beta == 0) c = Tensor::full({p.m, ldc}, std::numeric_limits<real>::quiet_NaN());
+  const Tensor before = c.copy();
+  const ConstMatrix am(a.data(), a_rows, a_columns, lda);
+  const ConstMatrix bm(b.data(), b_rows, b_columns, ldb);
+  const MutableMatrix cm(c.mutable_data(), p.m, p.n, ldc);
+  if (serial) {
+    gemm_serial(p.ta, p.tb, p.alpha, am, bm, p.beta, cm);
+  } else {
+    gemm(p.ta, p.tb, p.alpha, am, bm, p.beta, cm, p.bias ? bias.data() : nullptr);
+  }
+  double worst = 0;
+  for (int64_t i = 0; i < p.m; ++i) {
+    for (int64_t j = 0; j < p.n; ++j) {
+      double sum = 0;
+      double size = 0;
+      for (int64_t l = 0; l < p.k; ++l) {
+        const double x = a.data()[p.ta == Transpose::yes ? l * lda + i : i * lda + l];
+        const double y = b.data()[p.tb == Transpose::yes ? j * ldb + l : l * ldb + j];
+        sum += x * y;
+        size += std::abs(x * y);
+      }
+      sum *= p.alpha;
+      size *= std::abs(p.alpha);
+      if (p.beta != 0) sum += p.beta * before.data()[i * ldc + j];
+      if (p.beta != 0) size += std::abs(before.data()[i * ldc + j]);
+      if (p.bias) sum += bias.data()[j];
+      if (p.bias) size += std::abs(bias.data()[j]);
+      const double bound = static_cast<double>(p.k + 3) * std::numeric_limits<real>::epsilon() * size;
+      const double error = std::abs(c.data()[i * ldc + j] - sum);
+      worst = std::max(worst, error == 0 ? 0 : std::isnan(error) ? 1e9 : error / bound);
+    }
+    // Numbers between the rows belong to someone else.
+    for (int64_t j = p.n; j < ldc; ++j) {
+      const bool kept = std::isnan(before.data()[i * ldc + j]) ? std::isnan(c.data()[i * ldc + j])
+                                                               : c.data()[i * ldc + j] == before.data()[i * ldc + j];
+      if (!kept) worst = 1e9;
+    }
+  }
+  return worst;
+}
+
+Tensor product(const Tensor& a, const Tensor& b, Transpose ta, Transpose tb, const real* bias = nullptr) {
+  const int64_t m = ta == Transpose::yes ? a.shape()[1] : a.shape()[0];
+  const int64_t n = tb == Transpose::yes ? b.shape()[0] : b.shape()[1];
+  Tensor c = Tensor::uninitialized({m, n});
+  gemm(ta, tb, 1, {a.data(), a.shape()[0], a.shape()[1]}, {b.data(), b.shape()[0], b.shape()[1]}, 0,
+       {c.mutable_data(), m, n}, bias);
+  return c;
+}
+
+// The product's bits with 2, 3 and 4 threads against those with one.
+void check_bits(int64_t m, int64_t n, int64_t k) {
+  for (const Transpose ta : {Transpose::no, Transpose::yes}) {
+    for (const Transpose tb : {Transpose::no, Transpose::yes}) {
+      const Tensor a = random_tensor({rows_of(ta, m, k), rows_of(ta, k, m)}, 5);
+      const Tensor b = random_tensor({rows_of(tb, k, n), rows_of(tb, n, k)}, 6);
+      const Threads one(1);
+      const Tensor alone = product(a, b, ta, tb);
+      for (const int count : {2, 3, 4}) {
+        const Threads use(count);
+        INFO(m << " x " << k << " x " << n << " with " << count << " threads");
+        CHECK(different_bits(product(a, b, ta, tb), alone) == 0);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("gemm agrees with a naive product in double", "[gemm]") {
+  for (const Transpose ta : {Transpose::no, Transpose::yes}) {
+    for (const Transpose tb : {Transpose::no, Transpose::yes}) {
+      for (const int64_t extra : {0, 5}) {
+        for (const auto& [m, n, k] : {std::array<int64_t, 3>{1, 1, 1},
+                                      {3, 5, 7},
+                                      {16, 16, 16},
+                                      {1, 100, 33},
+                                      {100, 1, 33},
+                                      {65, 257, 129},
+                                      {200, 90, 64},
+                                      {7, 1030, 19},
+                                      {4, 4, 0}}) {
+          INFO(m << " x " << k << " x " << n << ", leading dimensions larger by " << extra);
+          CHECK(error_in_bounds({ta, tb, m, n, k, extra}, false) <= 1);
+          CHECK(error_in_bounds({ta, tb, m, n, k, extra}, true) <= 1);
+          CHECK(error_in_bounds({ta, tb, m, n, k, extra, 1, 1}, false) <= 1);
+          CHECK(error_in_bounds({ta, tb, m, n, k, extra, 0.125f, 1}, true) <= 1);
+          CHECK(error_in_bounds({ta, tb, m, n, k, extra, -2.5f, 0, true}, false) <= 1);
+          CHECK(error_in_bounds({ta, tb, m, n, k, extra, 1, 1, true}, false) <= 1);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("gemm of empty matrices does nothing", "[gemm]") {
+  const Tensor a = Tensor::zeros({4});
+  Tensor c = Tensor::full({4}, 7);
+  gemm(Transpose::no, Transpose::no, 1, {a.data(), 0, 2}, {a.data(), 2, 2}, 0, {c.mutable_data(), 0, 2});
+  gemm(Transpose::no, Transpose::no, 1, {a.data(), 2, 2}, {a.data(), 2, 0}, 0, {c.mutable_data(), 2, 0});
+  CHECK(same_bits(c, Tensor::full({4}, 7)));
+}
+
+TEST_CASE("gemm passes on NaN and infinity", "[gemm]") {
+  Tensor a = Tensor::full({2, 3}, 1);
+  a.mutable_data()[4] = std::numeric_limits<real>::quiet_NaN();
+  const Tensor zeros = Tensor::zeros({3, 2});
+  const Tensor c = product(a, zeros, Transpose::no, Transpose::no);
+  CHECK(c.data()[0] == 0);
+  CHECK(std::isnan(c.data()[2]));
+  CHECK(std::isnan(c.data()[3]));
+}
+
+TEST_CASE("gemm gives the same bits with any number of threads", "[gemm][bits]") {
+  check_bits(64, 2048, 128);
+  check_bits(96, 333, 500);
+  check_bits(130, 777, 1000);
+  check_bits(513, 65, 257);
+  check_bits(1, 4096, 300);
+  check_bits(300, 1, 2000);
+  check_bits(35, 33, 8198);  // a single tile
+}
+
+TEST_CASE("gemm gives the same bits with any number of threads on the output layer of GPT-2", "[gemm][bits][slow]") {
+  check_bits(256, 50257, 768);
+}
+
+// The serial build of OpenBLAS, left to itself, fails this: it shares work buffers between threads.
+TEST_CASE("Products computed at the same time on several threads are right", "[gemm]") {
+  const Threads four(4);
+  for (const int64_t size : {5, 8, 16, 64, 100}) {
+    const Tensor a = random_tensor({size, size}, 7);
+    const Tensor b = random_tensor({size, size}, 8);
+    const auto multiply_into = [&](real* c) {
+      gemm_serial(Transpose::no, Transpose::yes, 1, {a.data(), size, size}, {b.data(), size, size}, 0, {c, size, size});
+    };
+    Tensor alone = Tensor::uninitialized({size, size});
+    multiply_into(alone.mutable_data());
+    const int64_t calls = size < 64 ? 50000 : 5000;
+    std::vector<int> wrong(static_cast<std::size_t>(calls), 0);
+    parallel_tasks(calls, size * size, [&](int64_t call, real* scratch) {
+      multiply_into(scratch);
+      wrong[static_cast<std::size_t>(call)] = !std::equal(scratch, scratch + size * size, alone.data());
+    });
+    INFO("products of " << size << " x " << size);
+    CHECK(std::accumulate(wrong.begin(), wrong.end(), 0) == 0);
+  }
+}
+
+TEST_CASE("Products leave the number of threads as it is", "[gemm]") {
+  for (const int count : {1, 3}) {
+    const Threads use(count);
+    product(random_tensor({3, 3}, 9), random_tensor({3, 3}, 10), Transpose::no, Transpose::no);
+    product(random_tensor({300, 3}, 9), random_tensor({3, 300}, 10), Transpose::no, Transpose::no);
+    blas_info();
+    CHECK(threads() == count);
+  }
+}
+
+TEST_CASE("The BLAS that was loaded is known", "[gemm]") {
+  const BlasInfo info = blas_info();
+  CHECK(has_parts(info.description, {"OpenBLAS"}));
+  CHECK(info.own_threads == (info.description.find("pthread") != std::string::npos));
+}
+
+}  // namespace tape::test

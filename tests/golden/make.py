@@ -1,0 +1,22 @@
+"""Writes all golden files anew, from PyTorch 1.13 (Debian's python3-torch). Running it twice gives the same bytes.
+
+    python3 tests/golden/make.py [FOLDER]          FOLDER: this file's own, unless given
+"""
+
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import blocks  # noqa: E402
+import ops  # noqa: E402
+import optim  # noqa: E402
+
+
+def main(folder):
+    for part in (ops, blocks, optim):
+        part.main(folder)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else HERE)
