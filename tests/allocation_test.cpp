@@ -93,7 +93,7 @@ Taken taken() {
 
 TEST_CASE("The count of operator new counts", "[allocation]") {
   const int64_t before = news.load();
-  delete new int(1);
+  ::operator delete(::operator new(4));  // a new expression the compiler may leave out
   CHECK(news.load() > before);
 }
 

@@ -1,7 +1,7 @@
 // Dropout and recomputation: masks depend on (seed, step) alone, and a second run of a block repeats them.
 #include <cmath>
 
-#include <tape/core/ops/elementwise.h>
+#include <tape/core/probe.h>
 #include <tape/core/tape.h>
 #include <tape/nn/gpt.h>
 
@@ -53,7 +53,28 @@ TEST_CASE("Masks are a function of seed and step", "[nn][dropout]") {
   CHECK(same_bits(logits(3, 1), first));  // also after others were drawn
 }
 
-TEST_CASE("Each use of a context draws another mask, and so does each layer", "[nn][dropout]") {
+TEST_CASE("Every branch of every layer has a mask of its own", "[nn][dropout]") {
+  const nn::GPT gpt = gpt_with(config_with(0.5));
+  std::vector<Tensor> masks;
+  {
+    const Probe probe([&](const std::string& name, Pass, const Tensor& x) {
+      if (!name.ends_with("hook_attn_out") && !name.ends_with("hook_mlp_out")) return;
+      Tensor mask = x.copy();
+      for (int64_t i = 0; i < mask.size(); ++i) mask.mutable_data()[i] = x.data()[i] == 0 ? 0 : 1;
+      masks.push_back(mask);
+    });
+    gpt(random_ids({8, 6}, 11, 3), nn::training(3));
+  }
+  REQUIRE(masks.size() == 2 * 3);
+  const double size = 8 * 6 * 16;
+  for (std::size_t i = 0; i < masks.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {  // independent masks differ in half of the places
+      CHECK(static_cast<double>(different_bits(masks[i], masks[j])) == Approx(size / 2).epsilon(0.2));
+    }
+  }
+}
+
+TEST_CASE("Each use of a context draws another mask", "[nn][dropout]") {
   const nn::Context context = nn::training(0);
   const Tensor ones = Tensor::full({1000}, 1);
   const Tensor a = nn::dropout(ones, 0.5, context);

@@ -68,6 +68,20 @@ TEST_CASE("Large scores do not overflow", "[attention]") {
   CHECK(difference(attention(q, q, v, heads(1)), Tensor::full({1, 2, 4}, 2)) < 1e-6);
 }
 
+TEST_CASE("A query that sees no key gets zeros, with and without gradients", "[attention]") {
+  AttentionOptions options = heads(2);
+  for (const int64_t keys : {1, 3, 40}) {
+    const Inputs x = {random_tensor({1, 2, 4}, 8), random_tensor({1, keys, 4}, 9), random_tensor({1, keys, 4}, 10)};
+    options.mask = Tensor::zeros({2, keys});
+    std::fill_n(options.mask.mutable_data(), keys, hidden);
+    const ValueAndGradients r =
+        differentiate([&](const Inputs& in) { return attention(in[0], in[1], in[2], options); }, x);
+    CHECK(same_bits(slice(r.value, 1, 0, 1), Tensor::zeros({1, 1, 4})));
+    CHECK(same_bits(slice(r.gradients[0], 1, 0, 1), Tensor::zeros({1, 1, 4})));
+    for (const Tensor& g : r.gradients) CHECK(difference(g, g) == 0);  // no NaN
+  }
+}
+
 TEST_CASE("attention says what does not fit", "[attention][errors]") {
   const Tensor q = Tensor::zeros({2, 3, 6});
   const Tensor k = Tensor::zeros({2, 4, 6});

@@ -1,4 +1,5 @@
 // softmax, log_softmax and cross_entropy: values by hand, extreme logits, messages.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -36,6 +37,13 @@ TEST_CASE("softmax of extreme logits does not overflow", "[softmax]") {
   const Tensor l = log_softmax(Tensor::from({1, 2}, {0, 200}));
   CHECK(l.data()[0] == Approx(-200));
   CHECK(l.data()[1] == 0);
+}
+
+TEST_CASE("softmax of a row without a finite number is NaN, and of the lowest numbers is not", "[softmax]") {
+  const Tensor y = softmax(Tensor::full({1, 20}, -infinity));
+  CHECK(std::ranges::all_of(y.values(), [](real v) { return std::isnan(v); }));
+  constexpr real lowest = std::numeric_limits<real>::lowest();
+  CHECK(difference(softmax(Tensor::full({1, 20}, lowest)), Tensor::full({1, 20}, 0.05f)) < 1e-6);
 }
 
 TEST_CASE("Rows of softmax sum to one and do not see a shift", "[softmax]") {

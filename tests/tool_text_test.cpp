@@ -25,18 +25,18 @@ TEST_CASE("What is not UTF-8 is refused with its byte, offset and line", "[tool]
   };
   CHECK(has_parts(message_of("caf\xE9 au lait"), {"book.txt is not UTF-8", "0xE9", "offset 3", "line 1", "iconv"}));
   CHECK(has_parts(message_of("one\ntwo\n\xFFthree"), {"0xFF", "offset 8", "line 3"}));
-  const std::vector<std::string> wrong = {
-      "\x80",              // a continuation without a beginning
-      "\xC3",              // a beginning without a continuation
-      "\xE2\x82",          // cut off
-      "\xF0\x9F\x98",      // cut off
-      "\xC3\x28",          // continued by something else
-      "\xC0\xAF",          // longer than needed
-      "\xE0\x9F\xBF",      // longer than needed
-      "\xF0\x8F\xBF\xBF",  // longer than needed
-      "\xED\xA0\x80",      // a surrogate
-      "\xF4\x90\x80\x80",  // over U+10FFFF
-      "\xF5\x80\x80\x80", "\xFE"};
+  const std::vector<std::string> wrong = {"\x80",              // a continuation without a beginning
+                                          "\xC3",              // a beginning without a continuation
+                                          "\xE2\x82",          // cut off
+                                          "\xF0\x9F\x98",      // cut off
+                                          "\xC3\x28",          // continued by something else
+                                          "\xC0\xAF",          // longer than needed
+                                          "\xE0\x9F\xBF",      // longer than needed
+                                          "\xF0\x8F\xBF\xBF",  // longer than needed
+                                          "\xED\xA0\x80",      // a surrogate
+                                          "\xF4\x90\x80\x80",  // over U+10FFFF
+                                          "\xF5\x80\x80\x80",
+                                          "\xFE"};
   for (const std::string& bytes : wrong) {
     INFO(tool::character_name(static_cast<unsigned char>(bytes[0])) << ", " << bytes.size() << " bytes");
     CHECK(has_parts(message_of("ab" + bytes), {"not UTF-8", "offset 2"}));
@@ -97,7 +97,9 @@ TEST_CASE("A damaged tokenizer file is refused with its path and the reason", "[
     write_file(path, bytes);
     return error_of([&] { CharTokenizer::load(path); });
   };
-  const auto with_list = [](const std::string& list) { return R"({"type": "characters", "characters": )" + list + "}"; };
+  const auto with_list = [](const std::string& list) {
+    return R"({"type": "characters", "characters": )" + list + "}";
+  };
   CHECK(has_parts(message_of(""), {path, "not valid JSON"}));
   CHECK(has_parts(message_of(with_list("[\"a\"]").substr(0, 30)), {path, "not valid JSON"}));
   CHECK(has_parts(message_of("[]"), {path, "\"type\""}));
@@ -110,7 +112,8 @@ TEST_CASE("A damaged tokenizer file is refused with its path and the reason", "[
   CHECK(has_parts(message_of(with_list(R"([""])")), {"not a single character"}));
   CHECK(has_parts(message_of(with_list(R"(["b", "a"])")), {"not in order"}));
   CHECK(has_parts(message_of(with_list(R"(["a", "a"])")), {"not in order"}));
-  CHECK(error_of([&] { message_of(with_list(R"(["a", "b"])")); }) != "");
+  write_file(path, with_list(R"(["a", "b"])"));
+  CHECK(CharTokenizer::load(path).size() == 2);
 }
 
 }  // namespace tape::inline TAPE_ABI::test

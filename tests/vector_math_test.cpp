@@ -17,7 +17,6 @@ namespace tape::test {
 namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 // Every 499th float, of both signs, up to `largest`.
 template <class Visit>

@@ -1,5 +1,6 @@
 #include <tape/core/ops/norm.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include <tape/core/ops/rows.h>
@@ -20,22 +21,42 @@ struct RowStatistics {
   real normalized(real x) const { return (x - mean) * r + shift; }
 };
 
+struct Deviations {
+  real sum = 0;
+  real squares = 0;
+};
+
+// Σ (x - mean) and Σ (x - mean)².
+template <bool centered>
+Deviations deviations(const real* x, int64_t n, real mean) {
+  real sum = 0;
+  real squares = 0;
+#pragma omp simd reduction(+ : sum, squares)
+  for (int64_t i = 0; i < n; ++i) {
+    const real d = x[i] - mean;
+    if constexpr (centered) sum += d;
+    squares += d * d;
+  }
+  return {sum, squares};
+}
+
 template <bool centered>
 RowStatistics row_statistics(const real* x, int64_t n, double eps) {
   const auto count = static_cast<real>(n);
   RowStatistics s;
   if constexpr (centered) s.mean = row_sum(x, n) / count;
-  real sum = 0;
-  real squares = 0;
-#pragma omp simd reduction(+ : sum, squares)
-  for (int64_t i = 0; i < n; ++i) {
-    const real d = x[i] - s.mean;
-    if constexpr (centered) sum += d;
-    squares += d * d;
+  Deviations d = deviations<centered>(x, n, s.mean);
+  if constexpr (centered) {
+    // In a row of (nearly) equal numbers the mean's rounding outweighs the spread: once more around a better mean.
+    if (d.sum / count * d.sum > d.squares / 128) {
+      s.mean += d.sum / count;
+      d = deviations<centered>(x, n, s.mean);
+    }
   }
-  const real lost = sum / count;
-  const double variance = static_cast<double>(squares / count) - static_cast<double>(lost) * static_cast<double>(lost);
-  s.r = static_cast<real>(1 / std::sqrt(variance + eps));
+  const real lost = d.sum / count;
+  const double variance =
+      static_cast<double>(d.squares / count) - static_cast<double>(lost) * static_cast<double>(lost);
+  s.r = static_cast<real>(1 / std::sqrt(std::max(variance, 0.0) + eps));
   s.shift = -lost * s.r;
   return s;
 }
@@ -52,8 +73,8 @@ Tensor normalize(const char* name, const Tensor& x, const Tensor& weight, const 
   if (x.rank() < 1 || columns == 0) op.fail(str("x ", x.shape(), " has no elements along its last axis"));
   for (const Tensor* p : {&weight, &bias}) {
     if (*p && (p->rank() != 1 || p->size() != columns)) {
-      op.fail(str(p == &weight ? "weight " : "bias ", p->leaf() ? p->name() + " " : "", p->shape(), " must be (", columns,
-                  "), the last size of x ", x.shape()));
+      op.fail(str(p == &weight ? "weight " : "bias ", p->leaf() ? p->name() + " " : "", p->shape(), " must be (",
+                  columns, "), the last size of x ", x.shape()));
     }
   }
   if (!(eps >= 0)) op.fail(str("eps must not be negative, it is ", eps));

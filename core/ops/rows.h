@@ -14,11 +14,14 @@ inline int64_t row_grain(int64_t n) {
   return std::max<int64_t>(1, 8192 / std::max<int64_t>(n, 1));
 }
 
+/// -infinity when there is no number above it.
 inline real row_max(const real* x, int64_t n) {
   real top = -std::numeric_limits<real>::infinity();
 #pragma omp simd reduction(max : top)
   for (int64_t i = 0; i < n; ++i) top = x[i] > top ? x[i] : top;
-  return top;
+  if (top != std::numeric_limits<real>::lowest()) return top;
+  // clang starts the reduction from the lowest finite number instead of -infinity: look again whether it is in the row.
+  return std::find(x, x + n, top) != x + n ? top : -std::numeric_limits<real>::infinity();
 }
 
 inline real row_sum(const real* x, int64_t n) {

@@ -36,19 +36,26 @@ void save_checkpoint(const std::string& path, const ParameterList& model, const 
 int64_t load_checkpoint(const std::string& path, const ParameterList& model, optim::Optimizer& optimizer) {
   const SafetensorsFile file = SafetensorsFile::open(path);
   const int64_t steps = steps_of(file);
+  const std::vector<std::string> names = file.names();
+  const auto of_model = [](const std::string& name) { return name.starts_with(model_prefix); };
   std::vector<Tensor> values;
   for (const LeafPtr& leaf : model) {
     const std::string name = model_prefix + leaf->name;
-    if (!file.contains(name) || file.info(name).shape() != leaf->shape) {
+    if (!file.contains(name) || file.info(name).shape() != leaf->shape)
       throw Error(str(path, " belongs to another model: it has no ", name, " of shape ", leaf->shape));
-    }
     values.push_back(file.read(name));
   }
+  if (std::ranges::count_if(names, of_model) != std::ssize(model))
+    throw Error(str(path, " belongs to another model: it has more tensors than this one"));
   optim::State state;
-  for (const std::string& name : file.names()) {
-    if (!name.starts_with(model_prefix)) state.emplace_back(name, file.read(name));
+  for (const std::string& name : names) {
+    if (!of_model(name)) state.emplace_back(name, file.read(name));
   }
-  optimizer.load_state(state);
+  try {
+    optimizer.load_state(state);
+  } catch (const Error& error) {
+    throw Error(str(path, ": ", error.what()));
+  }
   for (std::size_t i = 0; i < model.size(); ++i) {
     std::ranges::copy(values[i].values(), model[i]->data());
     model[i]->initialized = true;

@@ -88,6 +88,7 @@ class Run {
   }
 
   RunResult ended(RunResult::End end) {
+    if (end == RunResult::End::interrupted) progress_.show(true);
     progress_.end();
     result_.end = end;
     result_.seconds = seconds();

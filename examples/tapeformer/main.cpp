@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
   CLI::App app("Trains a small GPT on a text, on the CPU, and lets it write.", "tapeformer");
   app.set_version_flag("--version", tapeformer::version_text, "Print version, processor and libraries, and exit");
   app.set_help_flag("-h,--help", "Print this help and exit");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none at all has a better message below
   app.get_formatter()->column_width(28);
   app.footer(
       "Examples:\n"
@@ -60,6 +60,7 @@ int main(int argc, char** argv) {
   tapeformer::add_sample(app, exit_code);
   try {
     app.parse(argc, argv);
+    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command, train or sample,");
     return exit_code;
   } catch (const CLI::Success& success) {
     return app.exit(success);

@@ -45,20 +45,21 @@ void introduce(const Prepared& run) {
   const tool::RunConfig& config = run.trainer->config();
   const tape::nn::GPTConfig& m = config.model;
   const tool::Recipe& r = config.recipe;
-  tool::say(fmt::format("text      {}: {} characters, {} different; the last tenth is for validation", config.text.path,
+  const auto parameters = static_cast<double>(tape::nn::count_parameters(run.trainer->model()));
+  tool::say(fmt::format("text      {}: {} characters, {} different, a tenth to validate", config.text.path,
                         tool::grouped(config.text.characters), m.vocab));
   tool::say(fmt::format("model     {} parameters: {} layers, {} heads, width {}, context {}",
-                        tool::short_number(static_cast<double>(tape::nn::count_parameters(run.trainer->model()))),
-                        m.layers, m.heads, m.width, m.context));
+                        tool::short_number(parameters), m.layers, m.heads, m.width, m.context));
   tool::say(fmt::format("          scheme {}, norm {}, activation {}, positions {}, {} head", name_of(m.scheme),
                         name_of(m.norm), name_of(m.activation), name_of(m.positions), m.tied ? "tied" : "untied"));
-  tool::say(fmt::format("training  {} steps of {} x {} characters, {}, learning rate {}, {} after {} steps of warm-up",
-                        tool::grouped(r.steps), r.batch * r.accumulate, m.context, name_of(r.optimizer), r.lr,
-                        name_of(r.schedule), r.warmup));
+  tool::say(fmt::format("training  {} steps of {} x {} characters, {}", tool::grouped(r.steps), r.batch * r.accumulate,
+                        m.context, name_of(r.optimizer)));
+  tool::say(fmt::format("          learning rate {}, schedule {} after {} steps of warm-up", r.lr, name_of(r.schedule),
+                        r.warmup));
   tool::say(fmt::format("output    {}", run.folder.path()));
-  tool::say(fmt::format(
-      "loss      nats per character: blind guessing has {:.2f}, knowing how often each one occurs {:.2f}",
-      std::log(static_cast<double>(m.vocab)), tool::unigram_entropy(run.trainer->data().training(), m.vocab)));
+  tool::say(fmt::format("loss      nats per character; blind guessing has {:.2f}, letter frequencies {:.2f}",
+                        std::log(static_cast<double>(m.vocab)),
+                        tool::unigram_entropy(run.trainer->data().training(), m.vocab)));
 }
 
 Prepared prepare_new(const TrainOptions& options) {
@@ -122,7 +123,7 @@ int conclude(const Prepared& run, const tool::RunResult& result) {
                       steps + 1, in_loss ? "loss" : "gradient", result.last.rate, run.folder.metrics()));
     }
     case tool::RunResult::End::interrupted:
-      tool::say(fmt::format("stopped after step {} of {}, everything is saved; go on with:", tool::grouped(steps),
+      tool::say(fmt::format("stopped   after step {} of {}, all is saved; go on with:", tool::grouped(steps),
                             tool::grouped(run.trainer->config().recipe.steps)));
       tool::say(fmt::format("  tapeformer train --resume {}", folder));
       return exit_interrupted;

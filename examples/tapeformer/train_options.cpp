@@ -104,7 +104,8 @@ void settle_resumed(const CLI::App& command, TrainOptions& options) {
   for (const CLI::Option* option : command.get_options()) {
     const std::string name = option->get_single_name();
     if (option->count() > 0 && std::ranges::find(allowed, name) == allowed.end()) {
-      throw CLI::ValidationError("--" + name, "can not be given with --resume, the run goes on with its own settings");
+      throw CLI::ValidationError("--" + name +
+                                 " can not be given with --resume: the run goes on with its own settings");
     }
   }
   const auto given = [&command](const char* name) { return command.get_option(name)->count() > 0; };
@@ -119,7 +120,7 @@ void settle_new(const CLI::App& command, TrainOptions& options, const Dependent&
   if (options.config.text.path.empty()) throw CLI::RequiredError("--text");
   if (command.get_option("--out")->count() == 0)
     options.out = "runs/" + std::filesystem::path(options.config.text.path).stem().string();
-  if (options.out.empty()) throw CLI::ValidationError("--out", "must not be empty");
+  if (options.out.empty()) throw CLI::ValidationError("--out must not be empty");
   dependent.settle(options.config.recipe);
 }
 

@@ -1,0 +1,279 @@
+#!/usr/bin/env bash
+# The program tapeformer as people start it: what it prints, what it writes, and how it answers wrong input: with one line
+# on standard error, exit code 1 or 2, and nothing written.
+#
+#   tests/cli_test.sh path/to/tapeformer
+set -u
+program=$(realpath "$1")
+work=$(mktemp -d)
+trap 'rm -rf "$work" "$work.out" "$work.err"' EXIT
+cd "$work" || exit 1
+export OMP_NUM_THREADS=1 # small work, perhaps on a busy machine
+checks=0
+failures=0
+
+verdict() { # verdict "what" 0|1 "details"
+  checks=$((checks + 1))
+  [ "$2" -eq 0 ] && return
+  failures=$((failures + 1))
+  echo "FAILED: $1"
+  printf '%s\n' "${3-}" | sed 's/^/    /'
+}
+
+# refused "part of the message" arguments...: wrong input, see above.
+refused() {
+  local part=$1 before code problems=
+  shift
+  before=$(find . | sort; cat ./*/config.json 2>/dev/null | cksum)
+  timeout 60 "$program" "$@" >"$work.out" 2>"$work.err" </dev/null
+  code=$?
+  [ $code -eq 1 ] || [ $code -eq 2 ] || problems+="exit code $code"$'\n'
+  [ "$(wc -l <"$work.err")" -eq 1 ] || problems+="not one line on standard error"$'\n'
+  grep -qF -- "$part" "$work.err" || problems+="the message lacks: $part"$'\n'
+  [ ! -s "$work.out" ] || problems+="standard output: $(head -c 200 "$work.out")"$'\n'
+  [ "$before" = "$(find . | sort; cat ./*/config.json 2>/dev/null | cksum)" ] || problems+="something was written"$'\n'
+  [ -z "$problems" ]
+  verdict "tapeformer $*" $? "$problems$(cat "$work.err")"
+}
+
+# ends_with CODE arguments...: runs the program; its output is in out and err.
+ends_with() {
+  local expected=$1 code
+  shift
+  timeout 300 "$program" "$@" >out 2>err </dev/null
+  code=$?
+  [ $code -eq "$expected" ]
+  verdict "tapeformer $* ends with $expected" $? "exit code $code"$'\n'"$(cat err)"
+}
+
+# holds "what" command...: the command succeeds.
+holds() {
+  local what=$1 output
+  shift
+  output=$("$@" 2>&1)
+  verdict "$what" $? "$output"
+}
+
+# A text of 1,200 characters with some structure, and the smallest sensible run on it.
+for i in $(seq 60); do echo "line $i of a text."; done | head -c 1200 >text.txt
+shape=(--layers 1 --heads 2 --width 8 --context 16 --batch 2)
+tiny=("${shape[@]}" --steps 4)
+
+# Help and version
+ends_with 0 --help
+holds "help names the subcommands" grep -q "train .*Train" out
+ends_with 0 train --help
+holds "help of train has examples" grep -q "Examples:" out
+holds "help of train shows the defaults" grep -q -- "--width INT=128" out
+ends_with 0 sample --help
+holds "help of sample has examples" grep -q "Examples:" out
+ends_with 0 --version
+holds "the version names compiler and BLAS" grep -qE "^BLAS .*OpenBLAS" out
+
+# Command lines that make no sense
+refused "A command, train or sample, is required"
+refused "paint" paint
+refused "--text is required" train
+refused "--colour" train --text text.txt --colour red
+refused "--layers" train --text text.txt --layers many
+refused "--layers" train --text text.txt --layers
+refused 'unknown scheme "before": choose one of post, pre, deepnorm' train --text text.txt --scheme before
+refused 'unknown norm "batch": choose one of layer, rms' train --text text.txt --norm batch
+refused "unknown activation" train --text text.txt --activation step
+refused "unknown positions" train --text text.txt --positions none
+refused "unknown optimizer" train --text text.txt --optimizer lion
+refused "unknown schedule" train --text text.txt --schedule up
+
+# Values out of range
+refused "width 130 must be a positive multiple of heads 4" train --text text.txt --width 130 --out run
+refused "layers must be at least 1" train --text text.txt --layers 0 --out run
+refused "heads must be at least 1" train --text text.txt --heads -1 --out run
+refused "width must be at least 1" train --text text.txt --width 0 --out run
+refused "context must be at least 1" train --text text.txt --context 0 --out run
+refused "hidden must not be negative" train --text text.txt --hidden -8 --out run
+refused "dropout must be" train --text text.txt --dropout 1.5 --out run
+refused "steps must be at least 1" train --text text.txt --steps 0 --out run
+refused "batch must be at least 1" train --text text.txt --batch 0 --out run
+refused "lr must be" train --text text.txt --lr -1 --out run
+refused "lr must be" train --text text.txt --lr nan --out run
+refused "min-lr must be" train --text text.txt --min-lr 1 --out run
+refused "warmup must" train --text text.txt --warmup 5000 --out run
+refused "beta1" train --text text.txt --beta1 1 --out run
+refused "weight_decay" train --text text.txt --weight-decay -1 --out run
+refused "clip must be" train --text text.txt --clip -1 --out run
+refused "log-every must be at least 1" train --text text.txt --log-every 0 --out run
+refused "threads" train --text text.txt --threads 0 --out run
+refused "rotary positions need an even head size" train --text text.txt --width 12 --heads 4 --positions rotary --out run
+refused "GiB of memory" train --text text.txt --width 1000000 --out run
+refused "GiB of memory" train --text text.txt --layers 999999999 --out run
+refused "layers must be at most" train --text text.txt --layers 9223372036854775807 --out run
+refused "layers" train --text text.txt --layers 99999999999999999999 --out run
+
+# Texts
+refused "there is no file nothing.txt" train --text nothing.txt --out run
+mkdir folder
+refused "folder is a folder" train --text folder --out run
+: >empty.txt
+refused "empty.txt is empty" train --text empty.txt --out run
+printf 'caf\351 au lait' >latin1.txt
+refused "latin1.txt is not UTF-8: byte 0xE9 at offset 3" train --text latin1.txt --out run
+head -c 400 text.txt >short.txt
+refused "short.txt is too short for a context of 64" train --text short.txt --out run
+refused "/dev/zero is a device" train --text /dev/zero --out run
+if [ "$(id -u)" -ne 0 ]; then
+  cp text.txt locked.txt && chmod 000 locked.txt
+  refused "can not read locked.txt" train --text locked.txt --out run
+  rm -f locked.txt
+  mkdir closed && chmod 500 closed
+  refused "can not write to the output folder" train --text text.txt --out closed/run
+fi
+
+# Output folders
+refused "can not write to the output folder text.txt" train --text text.txt "${tiny[@]}" --out text.txt
+refused "can not write to the output folder text.txt/run" train --text text.txt "${tiny[@]}" --out text.txt/run
+refused "can not write to the output folder /proc/none/run" train --text text.txt "${tiny[@]}" --out /proc/none/run
+refused "--out must not be empty" train --text text.txt "${tiny[@]}" --out ""
+
+# A run
+ends_with 0 train --text text.txt "${tiny[@]}" --out a/run
+for file in config.json tokenizer.json metrics.jsonl model.safetensors checkpoint.safetensors; do
+  holds "a run writes $file" test -s a/run/$file
+done
+holds "a run writes nothing else" test "$(find a -type f | wc -l)" -eq 5
+holds "a run prints no control characters into a pipe" bash -c '! grep -q $'"'\\r'"' out'
+holds "a run says how good it became" grep -q "validation loss" out
+holds "the status has all its parts" grep -qE \
+  "4/4  loss [0-9.]+  val [0-9.]+  lr [0-9.e+-]+  grad [0-9.]+  [0-9.kM]+ tok/s  [0-9:]+ left" out
+holds "metrics are JSON with the expected entries" grep -qE \
+  '^\{"step":4,"loss":[0-9.]+,"val_loss":[0-9.]+,"lr":[0-9.e-]+,"grad_norm":[0-9.]+,"tokens_per_s":[0-9.e+]+,"seconds":[0-9.e-]+\}$' \
+  a/run/metrics.jsonl
+ends_with 0 train --text text.txt "${tiny[@]}"
+holds "the default folder is named after the text" test -s runs/text/model.safetensors
+rm -r runs
+
+# A second run in its folder
+refused "already holds a run" train --text text.txt "${tiny[@]}" --out a/run
+echo mine >a/run/notes.txt
+ends_with 0 train --text text.txt "${tiny[@]}" --seed 5 --out a/run --force
+holds "--force replaces the run" grep -q '"seed": 5' a/run/config.json
+holds "--force leaves other files alone" grep -q mine a/run/notes.txt
+
+# The same bits with any number of threads, and after an interruption
+ends_with 0 train --text text.txt "${tiny[@]}" --threads 1 --out t1
+for threads in 2 3 4; do
+  ends_with 0 train --text text.txt "${tiny[@]}" --threads $threads --out t$threads
+  holds "$threads threads give the model of 1" cmp t1/model.safetensors t$threads/model.safetensors
+done
+ends_with 0 train --resume t1
+holds "a complete run is not trained further" grep -q "complete" out
+
+long=("${shape[@]}" --schedule constant --warmup 2 --dropout 0.1 --log-every 1)
+"$program" train --text text.txt "${long[@]}" --steps 100000000 --out stopped >out 2>err </dev/null &
+pid=$!
+for try in $(seq 300); do # until it is under way
+  [ "$(cat stopped/metrics.jsonl 2>/dev/null | wc -l)" -gt 20 ] && break
+  sleep 0.1
+done
+kill -TERM $pid
+wait $pid
+code=$?
+[ $code -eq 130 ]
+verdict "a run that is told to stop exits with 130" $? "exit code $code"
+holds "it says how to go on" grep -q "tapeformer train --resume stopped" out
+step=$(tail -n 1 stopped/metrics.jsonl | sed -E 's/^\{"step":([0-9]+).*/\1/')
+# The rate is constant after the warm-up, so a run with fewer steps in its recipe has the same course.
+ends_with 0 train --resume stopped --steps $((step + 7))
+ends_with 0 train --text text.txt "${long[@]}" --steps $((step + 7)) --out whole
+holds "the continued run has the same model" cmp stopped/model.safetensors whole/model.safetensors
+course() { sed -E 's/,"(val_loss|tokens_per_s|seconds)":[^,}]*//g' "$1/metrics.jsonl"; }
+course stopped >course.stopped
+course whole >course.whole
+holds "and the same course" cmp course.stopped course.whole
+
+refused "--lr can not be given with --resume" train --resume stopped --lr 0.1
+refused "--force can not be given with --resume" train --resume stopped --force
+refused "there is no file none/config.json" train --resume none
+refused "is too few" train --resume stopped --steps 3
+sed 's/line/Line/' text.txt >other.txt
+refused "other.txt is not the text that this run began with" train --resume stopped --text other.txt --steps 100000
+cp -r stopped broken
+head -c 500 stopped/checkpoint.safetensors >broken/checkpoint.safetensors
+refused "broken/checkpoint.safetensors" train --resume broken --steps 100000
+rm broken/checkpoint.safetensors
+refused "there is nothing to continue in broken" train --resume broken --steps 100000
+rm -r broken
+
+# A loss that is not finite
+timeout 60 "$program" train --text text.txt "${shape[@]}" --steps 50 --optimizer sgd --lr 1e30 --clip 0 --out wild \
+  >out 2>err </dev/null
+code=$?
+[ $code -eq 1 ] && [ "$(wc -l <err)" -eq 1 ] && grep -q "training stopped at step .*smaller --lr" err
+verdict "a loss that is not finite is told in one line" $? "exit code $code"$'\n'"$(cat err)"
+holds "and its metrics stay" grep -q null wild/metrics.jsonl
+
+# Samples
+cp -r t1 m
+ends_with 0 sample --model m --prompt "line 1" --tokens 30
+holds "a sample begins with the prompt" grep -q "^line 1" out
+holds "a sample has the length asked for" test "$(wc -c <out)" -eq 37
+cp out first
+ends_with 0 sample --model m --prompt "line 1" --tokens 30 --threads 2
+holds "the same seed gives the same sample" cmp out first
+ends_with 0 sample --model m --prompt "line 1" --tokens 30 --seed 2
+holds "another seed gives another sample" bash -c '! cmp -s out first'
+ends_with 0 sample --model m --prompt "line 1" --tokens 30 --temperature 0
+cp out first
+ends_with 0 sample --model m --prompt "line 1" --tokens 30 --top-k 1 --seed 3
+holds "temperature 0 and top-k 1 agree" cmp out first
+ends_with 0 sample --model m --tokens 5
+holds "no prompt is needed" test "$(wc -c <out)" -ge 6
+ends_with 0 sample --model m --prompt "line" --tokens 0
+holds "no token need be added" test "$(cat out)" = line
+"$program" sample --model m --tokens 30 >/dev/full 2>err
+code=$?
+[ $code -eq 1 ] && grep -q "can not write to standard output" err
+verdict "a full disk is an error" $? "exit code $code"$'\n'"$(cat err)"
+
+refused "--model is required" sample
+refused "there is no file none/config.json" sample --model none
+refused 'character "z" (U+007A) at position 6' sample --model m --prompt "line z"
+refused "not UTF-8" sample --model m --prompt "$(printf 'l\377')"
+refused "temperature" sample --model m --temperature -1
+refused "top-k" sample --model m --top-k -1
+refused "tokens" sample --model m --tokens -1
+refused "--tokens" sample --model m --tokens 3.5
+
+# damaged FILE "part of the message": reads its new content from standard input.
+damaged() {
+  rm -rf m && cp -r t1 m
+  cat >"m/$1"
+  refused "$2" sample --model m
+}
+head -c 3000 t1/model.safetensors | damaged model.safetensors m/model.safetensors
+head -c 5 t1/model.safetensors | damaged model.safetensors m/model.safetensors
+: | damaged model.safetensors m/model.safetensors
+head -c 4000 /dev/zero | damaged model.safetensors m/model.safetensors
+{ printf '\377\377\377\377\377\377\377\377'; tail -c +9 t1/model.safetensors; } | damaged model.safetensors m/model.safetensors
+{ cat t1/model.safetensors; echo more; } | damaged model.safetensors m/model.safetensors
+sed 's/blocks.0.norm1/blocks.9.norm1/' t1/model.safetensors | damaged model.safetensors "does not fit this model"
+echo "not JSON" | damaged config.json "m/config.json is not valid JSON"
+head -c 300 t1/config.json | damaged config.json "m/config.json is not valid JSON"
+sed 's/"width": 8/"width": 12/' t1/config.json | damaged config.json "m/model.safetensors does not fit this model"
+sed 's/"heads": 2/"heads": 3/' t1/config.json | damaged config.json "width 8 must be a positive multiple of heads 3"
+sed 's/"layers": 1/"layers": 1000000000/' t1/config.json | damaged config.json "GiB of memory"
+sed 's/"scheme": "pre"/"scheme": "none"/' t1/config.json | damaged config.json 'unknown scheme "none"'
+echo '{}' | damaged tokenizer.json "m/tokenizer.json is not a tokenizer"
+head -c 50 t1/tokenizer.json | damaged tokenizer.json "m/tokenizer.json is not a tokenizer"
+sed 's/"a",//' t1/tokenizer.json | damaged tokenizer.json "not of the same run"
+rm m/model.safetensors
+refused "m/" sample --model m
+
+# Started without standard streams
+"$program" train --text text.txt "${tiny[@]}" --out closed_streams <&- >&- 2>&-
+code=$?
+[ $code -eq 0 ] && cmp -s closed_streams/model.safetensors t1/model.safetensors
+verdict "closed streams change nothing" $? "exit code $code"
+holds "and nothing strays into the metrics" bash -c '! grep -qv "^{.*}$" closed_streams/metrics.jsonl'
+
+echo "$checks checks, $failures failed"
+[ "$failures" -eq 0 ] && [ "$checks" -gt 100 ]
