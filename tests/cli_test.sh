@@ -4,7 +4,7 @@
 #
 #   tests/cli_test.sh path/to/tapeformer
 set -u
-program=$(realpath "$1")
+program=$(realpath "${1-}") && [ -x "$program" ] || { echo "give the program to test" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work" "$work.out" "$work.err"' EXIT
 cd "$work" || exit 1

@@ -1,6 +1,8 @@
-// Data: the split, batches as pure functions of (seed, index), the exact validation windows.
+// Data: the split, batches as pure functions of (seed, index), the exact validation windows, a source of known entropy.
 #include <tape/examples/support/dataset.h>
+#include <tape/examples/support/markov_source.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <set>
@@ -100,6 +102,26 @@ TEST_CASE("The entropy of single tokens", "[tool]") {
   CHECK(tool::unigram_entropy(uneven, 2) == Approx(0.75 * std::log(4.0 / 3) + 0.25 * std::log(4.0)));
   const std::vector<int32_t> constant{2, 2, 2};
   CHECK(tool::unigram_entropy(constant, 3) == 0);
+}
+
+TEST_CASE("A Markov source has the entropies it says", "[tool]") {
+  const tool::MarkovSource source(Seed{4});
+  const auto vocab = static_cast<std::size_t>(tool::MarkovSource::vocab);
+  const Batch batch = source.batch(200, 500, 3);
+  CHECK(values(source.batch(200, 500, 3).input) == values(batch.input));
+  CHECK(values(source.batch(200, 500, 4).input) != values(batch.input));
+
+  // Measured: the entropy of single tokens, and of the next one given the last, from counts of pairs.
+  std::vector<int32_t> pairs;
+  for (int64_t i = 0; i < batch.input.size(); ++i) {
+    pairs.push_back(batch.input.data()[i] * static_cast<int32_t>(vocab) + batch.target.data()[i]);
+  }
+  const double single = tool::unigram_entropy(batch.input.values(), tool::MarkovSource::vocab);
+  const double pair = tool::unigram_entropy(pairs, tool::MarkovSource::vocab * tool::MarkovSource::vocab);
+  CHECK(source.unigram_entropy() == Approx(single).margin(0.01));
+  CHECK(source.entropy() == Approx(pair - single).margin(0.01));
+  CHECK(source.entropy() < source.unigram_entropy());
+  CHECK(std::ranges::equal(batch.target.values().first(499), batch.input.values().subspan(1, 499)));
 }
 
 }  // namespace tape::inline TAPE_ABI::test

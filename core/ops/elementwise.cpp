@@ -129,7 +129,8 @@ Tensor add_bias(const Tensor& x, const Tensor& bias, Where where) {
   op.need({&x, &bias});
   const int64_t columns = x.last();
   if (bias.rank() != 1 || bias.size() != columns || x.rank() < 1) {
-    op.fail(str("bias ", bias.leaf() ? bias.name() + " " : "", bias.shape(), " must be (", columns, "), the last size of x ", x.shape()));
+    op.fail(str("bias ", bias.leaf() ? bias.name() + " " : "", bias.shape(), " must be (", columns,
+                "), the last size of x ", x.shape()));
   }
   Tensor y = Tensor::uninitialized(x.shape());
   real* out = y.mutable_data();

@@ -10,6 +10,7 @@
 
 #include <tape/core/error.h>
 #include <tape/core/parallel.h>
+#include <tape/examples/support/waiting.h>
 
 #include "commands.h"
 
@@ -44,6 +45,7 @@ void tapeformer::add_threads(CLI::App& command) {
 }
 
 int main(int argc, char** argv) {
+  tape::tool::prefer_short_waits(argv);
   open_standard_streams();
   int exit_code = 0;
   CLI::App app("Trains a small GPT on a text, on the CPU, and lets it write.", "tapeformer");

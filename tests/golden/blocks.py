@@ -151,7 +151,8 @@ def norm_parameters(source, prefix, kind):
 
 
 def linear_parameters(source, prefix, outputs, inputs):
-    return {prefix + ".weight": source.normal(outputs, inputs, scale=0.4), prefix + ".bias": source.normal(outputs, scale=0.2)}
+    weight = source.normal(outputs, inputs, scale=0.4)
+    return {prefix + ".weight": weight, prefix + ".bias": source.normal(outputs, scale=0.2)}
 
 
 def block_parameters(source, prefix, kind, activation):

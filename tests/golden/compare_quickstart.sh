@@ -27,7 +27,8 @@ case $steps in '' | *[!0-9]*) fail "give a number of steps, not '$steps'" ;; esa
 [ "$steps" -ge 20 ] || fail "give at least 20 steps: the speed is measured over so many"
 [ -x "$tool" ] || fail "$tool is missing: start examples/quickstart.sh first, or set TAPEFORMER"
 [ -r "$text" ] || fail "$text is missing: start examples/quickstart.sh first, or set TEXT"
-"$python" -c 'import torch' 2>/dev/null || fail "$python has no torch; on Debian or Ubuntu: apt-get install python3-torch"
+"$python" -c 'import torch' 2>/dev/null ||
+  fail "$python has no torch; on Debian or Ubuntu: apt-get install python3-torch"
 mkdir -p "$out" || fail "can not write to $out"
 
 # What PyTorch needs to be fast on a CPU; see train_pytorch.py.
@@ -62,7 +63,8 @@ import sys
 
 folder = sys.argv[1]
 print(f"{'':8}{'tapeformer':>24}{'PyTorch':>24}")
-print(f"{'seed':8}{'val. loss':>12}{'tokens/s':>12}{'val. loss':>12}{'tokens/s':>12}{'speed ratio':>14}{'loss apart':>12}")
+columns = f"{'val. loss':>12}{'tokens/s':>12}"
+print(f"{'seed':8}{columns}{columns}{'speed ratio':>14}{'loss apart':>12}")
 ratios = []
 for seed in (1, 2):
     with open(f"{folder}/seed{seed}/metrics.jsonl") as file:

@@ -9,8 +9,8 @@ learned positions, tied head, normal first values of 0.02, those of the projecti
 on matrices and embeddings, gradient norm clipped at 1), same split of the text and same validation windows
 (examples/support/dataset.h). First values and batches are drawn from PyTorch's own random numbers.
 
-The second form trains nothing: it prints the validation loss of a model that `tapeformer train` wrote, which must be the
-loss that the tool itself printed.
+The second form trains nothing: it prints the validation loss of a model that `tapeformer train` wrote, which must be
+the loss that the tool itself printed.
 
 PyTorch as installed is far slower on a CPU than it can be. For a fair comparison it wants an OpenBLAS that shares its
 threads, its kernels for AVX-512, and a malloc that keeps its memory (compare_quickstart.sh sets all of this):
