@@ -49,7 +49,8 @@ TEST_CASE("softmax of a row without a finite number is NaN, and of the lowest nu
 TEST_CASE("Rows of softmax sum to one and do not see a shift", "[softmax]") {
   const Tensor x = random_tensor({64, 1000}, 1, -6, 6);
   const Tensor y = softmax(x);
-  CHECK(difference(sum_last(y), Tensor::full({64}, 1)) < 1e-6);
+  // Sums of 1,000 terms, whose roundings depend on how the compiler vectorises them.
+  CHECK(difference(sum_last(y), Tensor::full({64}, 1)) < 1e-5);
   CHECK(difference(softmax(x + Tensor::full(x.shape(), 8)), y) < 1e-5);
 }
 
