@@ -83,18 +83,20 @@ if [ $resumed -ne 0 ]; then
 fi
 
 echo "== a sample"
-"$tool" sample --model $out --prompt "$prompt" --tokens 400 || exit $?
+"$tool" sample --model $out --prompt "$prompt" --tokens 500 --temperature 0.5 || exit $?
 
+text=$(printf '%q' "$text")
 cat <<END
 
 == what you have
-$out/model.safetensors     the trained model; config.json and tokenizer.json beside it say how to use it
-$out/metrics.jsonl         the course of the training, one JSON object a line
-$tool    the tool; --help lists what it can do
+$out/model.safetensors      the trained model, with config.json and tokenizer.json
+$out/metrics.jsonl          the course of the training, one JSON object a line
+build/release/bin/                     the tool and the teaching programs
 
 == what to try next
-$tool sample --model $out --prompt "And" --temperature 0.5 --tokens 1000
+$tool sample --model $out --prompt "And" --temperature 0.7
 $tool train --text $text --scheme deepnorm --norm rms --layers 24 --width 64 --out runs/deep
-build/release/bin/03_schemes     Post-LN, Pre-LN and DeepNorm side by side
-rm -r $out                       before this script, to train again
+$tool --help
+build/release/bin/03_schemes           Post-LN, Pre-LN and DeepNorm side by side
+To train again from the start, remove $out first.
 END

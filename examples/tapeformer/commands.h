@@ -1,5 +1,6 @@
 // The subcommands of tapeformer. Each adds itself to the command line and puts its exit code into `exit_code` when it
-// runs. Errors leave as tape::Error; wrong options as CLI::ParseError.
+// runs. `program` is how the program was called, for commands to copy. Errors leave as tape::Error; wrong options as
+// CLI::ParseError.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -11,7 +12,7 @@ constexpr int exit_failure = 1;
 constexpr int exit_usage = 2;
 constexpr int exit_interrupted = 130;
 
-void add_train(CLI::App& app, int& exit_code);
+void add_train(CLI::App& app, const std::string& program, int& exit_code);
 void add_sample(CLI::App& app, int& exit_code);
 
 /// Adds the option --threads.

@@ -58,7 +58,7 @@ int main(int argc, char** argv) {
       "  tapeformer train --text book.txt --out runs/book\n"
       "  tapeformer sample --model runs/book --prompt \"Once upon\" --tokens 400\n"
       "  tapeformer train --help");
-  tapeformer::add_train(app, exit_code);
+  tapeformer::add_train(app, argc > 0 ? argv[0] : "tapeformer", exit_code);
   tapeformer::add_sample(app, exit_code);
   try {
     app.parse(argc, argv);

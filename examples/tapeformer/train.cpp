@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <numbers>
-#include <set>
+#include <string>
 
 #include <tape/examples/support/numbers.h>
 #include <tape/examples/support/screen.h>
@@ -37,7 +37,6 @@ std::string quoted(const std::string& path) {
 // Everything about a run that has been checked and is ready to start.
 struct Prepared {
   tool::RunFolder folder;
-  tool::CharTokenizer tokenizer;
   std::unique_ptr<tool::Trainer> trainer;
 };
 
@@ -63,24 +62,24 @@ void introduce(const Prepared& run) {
 }
 
 Prepared prepare_new(const TrainOptions& options) {
+  const tool::RunFolder folder(options.out);
+  if (folder.holds_run() && !options.force) {
+    throw Error(tape::str(options.out, " already holds a run: --force replaces it, --resume ", quoted(options.out),
+                          " continues it, another --out keeps it"));
+  }
   tool::RunConfig config = options.config;
   const std::u32string text = tool::read_text(config.text.path);
-  tool::CharTokenizer tokenizer = tool::CharTokenizer::of(text);
+  const tool::CharTokenizer tokenizer = tool::CharTokenizer::of(text);
   config.model.vocab = tokenizer.size();
   config.text = {.path = std::filesystem::absolute(config.text.path).lexically_normal().string(),
                  .characters = std::ssize(text),
                  .fingerprint = tool::fingerprint(text)};
   auto trainer = std::make_unique<tool::Trainer>(config, tokenizer.encode(text, config.text.path));
-  Prepared run{tool::RunFolder(options.out), std::move(tokenizer), std::move(trainer)};
-  if (run.folder.holds_run() && !options.force) {
-    throw Error(tape::str(options.out, " already holds a run: --force replaces it, --resume ", quoted(options.out),
-                          " continues it, another --out keeps it"));
-  }
-  run.folder.create();
-  run.folder.clear();
-  run.tokenizer.save(run.folder.tokenizer());
-  tool::save_config(run.folder.config(), config);
-  return run;
+  folder.create();
+  folder.clear();
+  tokenizer.save(folder.tokenizer());
+  tool::save_config(folder.config(), config);
+  return {folder, std::move(trainer)};
 }
 
 Prepared prepare_resumed(const TrainOptions& options) {
@@ -107,11 +106,11 @@ Prepared prepare_resumed(const TrainOptions& options) {
   }
   folder.create();
   tool::save_config(folder.config(), config);
-  return {folder, tokenizer, std::move(trainer)};
+  return {folder, std::move(trainer)};
 }
 
 // What to say, and the exit code, when the run is over.
-int conclude(const Prepared& run, const tool::RunResult& result) {
+int conclude(const Prepared& run, const std::string& program, const tool::RunResult& result) {
   const std::string folder = quoted(run.folder.path());
   const int64_t steps = run.trainer->steps();
   switch (result.end) {
@@ -125,7 +124,7 @@ int conclude(const Prepared& run, const tool::RunResult& result) {
     case tool::RunResult::End::interrupted:
       tool::say(fmt::format("stopped   after step {} of {}, all is saved; go on with:", tool::grouped(steps),
                             tool::grouped(run.trainer->config().recipe.steps)));
-      tool::say(fmt::format("  tapeformer train --resume {}", folder));
+      tool::say(fmt::format("  {} train --resume {}", quoted(program), folder));
       return exit_interrupted;
     case tool::RunResult::End::finished:
       break;
@@ -133,11 +132,11 @@ int conclude(const Prepared& run, const tool::RunResult& result) {
   tool::say(fmt::format("finished  {} steps in {}; validation loss {:.4f} ({:.2f} bits per character)",
                         tool::grouped(steps), tool::clock_time(result.seconds), result.validation_loss,
                         result.validation_loss / std::numbers::ln2));
-  tool::say(fmt::format("let it write:\n  tapeformer sample --model {} --tokens 500", folder));
+  tool::say(fmt::format("let it write:\n  {} sample --model {} --tokens 500", quoted(program), folder));
   return 0;
 }
 
-int train(const TrainOptions& options) {
+int train(const TrainOptions& options, const std::string& program) {
   const Prepared run = options.resume.empty() ? prepare_new(options) : prepare_resumed(options);
   const int64_t steps = run.trainer->config().recipe.steps;
   if (run.trainer->steps() == steps) {
@@ -147,13 +146,13 @@ int train(const TrainOptions& options) {
   }
   introduce(run);
   if (run.trainer->steps() > 0) tool::say(fmt::format("resuming  after step {}", tool::grouped(run.trainer->steps())));
-  return conclude(run, tool::run_training(*run.trainer, run.folder));
+  return conclude(run, program, tool::run_training(*run.trainer, run.folder));
 }
 
 }  // namespace
 
-void add_train(CLI::App& app, int& exit_code) {
-  add_train_options(app, [&exit_code](const TrainOptions& options) { exit_code = train(options); });
+void add_train(CLI::App& app, const std::string& program, int& exit_code) {
+  add_train_options(app, [=, &exit_code](const TrainOptions& options) { exit_code = train(options, program); });
 }
 
 }  // namespace tapeformer

@@ -108,6 +108,7 @@ void settle_resumed(const CLI::App& command, TrainOptions& options) {
                                  " can not be given with --resume: the run goes on with its own settings");
     }
   }
+  if (options.resume.empty()) throw CLI::ValidationError("--resume must not be empty");
   const auto given = [&command](const char* name) { return command.get_option(name)->count() > 0; };
   if (given("--text")) options.text = options.config.text.path;
   if (given("--steps")) options.steps = options.config.recipe.steps;
