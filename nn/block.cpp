@@ -8,7 +8,7 @@ Block::Block(const BlockConfig& c, const WeightInit& init)
     : scheme(c.scheme),
       alpha(scheme_constants(c.scheme, c.layers).alpha),
       name(c.name),
-      norm1(c.norm, c.width, c.eps),
+      norm1(c.norm, c.width),
       attn({.width = c.width,
             .heads = c.heads,
             .bias = c.bias,
@@ -16,7 +16,7 @@ Block::Block(const BlockConfig& c, const WeightInit& init)
             .rotary_base = c.rotary_base,
             .name = c.name + ".attn"},
            init),
-      norm2(c.norm, c.width, c.eps),
+      norm2(c.norm, c.width),
       mlp(c.activation, c.width, c.hidden > 0 ? c.hidden : default_hidden(c.activation, c.width), c.bias, init,
           c.dropout, c.name + ".mlp") {}
 

@@ -15,8 +15,7 @@ struct BlockConfig {
   int64_t heads = 1;
   int64_t hidden = 0;  ///< feed-forward width; 0 for default_hidden
   Scheme scheme = Scheme::PreLN;
-  NormKind norm = NormKind::Layer;
-  double eps = 1e-5;
+  NormConfig norm;
   Activation activation = Activation::GELU;
   bool bias = true;
   double dropout = 0;

@@ -59,7 +59,6 @@ GPT::GPT(const GPTConfig& config, Seed seed)
                                      .hidden = config.hidden,
                                      .scheme = config.scheme,
                                      .norm = config.norm,
-                                     .eps = config.eps,
                                      .activation = config.activation,
                                      .bias = config.bias,
                                      .dropout = config.dropout,
@@ -67,8 +66,7 @@ GPT::GPT(const GPTConfig& config, Seed seed)
                                      .name = str("blocks.", layer)},
                          init);
   }
-  if (scheme_constants(config.scheme, config.layers).final_norm)
-    final_norm_.emplace(config.norm, config.width, config.eps);
+  if (scheme_constants(config.scheme, config.layers).final_norm) final_norm_.emplace(config.norm, config.width);
   if (!config.tied) head_.emplace(config.width, config.vocab, false, init.with_gain(1));
   initialize(*this, seed);
   census_.check(*this, "GPT");

@@ -19,8 +19,7 @@ struct GPTConfig {
   int64_t width = 128;
   int64_t hidden = 0;  ///< feed-forward width; 0 for default_hidden(activation, width)
   Scheme scheme = Scheme::PreLN;
-  NormKind norm = NormKind::Layer;
-  double eps = 1e-5;
+  NormConfig norm;
   Activation activation = Activation::GELU;
   Positions positions = Positions::Learned;
   double rotary_base = 10000;

@@ -20,25 +20,31 @@ enum class NormKind { Layer, RMS };
 std::string_view name_of(NormKind kind);
 NormKind norm_kind(std::string_view name);
 
-struct Norm {
+/// A norm's kind and its settings. Converts from a kind, so that `.norm = NormKind::RMS` gives the usual settings.
+struct NormConfig {
   NormKind kind;
-  double eps;
+  double eps = 1e-5;
+
+  NormConfig(NormKind kind_ = NormKind::Layer) : kind(kind_) {}  // NOLINT: converts silently on purpose
+};
+
+struct Norm {
+  NormConfig config;
   Parameter weight;  ///< (C), starts at 1, not decayed
   Parameter bias;    ///< (C), starts at 0, not decayed; RMSNorm has none
 
-  Norm(NormKind kind_, int64_t width, double eps_ = 1e-5)
-      : kind(kind_),
-        eps(eps_),
+  Norm(const NormConfig& config_, int64_t width)
+      : config(config_),
         weight({width}, ones_init(), false),
-        bias(kind_ == NormKind::Layer ? Parameter({width}, zeros_init(), false) : Parameter()) {}
+        bias(config.kind == NormKind::Layer ? Parameter({width}, zeros_init(), false) : Parameter()) {}
 
   /// x (…, C) → (…, C).
   Tensor operator()(const Tensor& x, Where where = Where::here()) const {
-    switch (kind) {
+    switch (config.kind) {
       case NormKind::Layer:
-        return layer_norm(x, weight, bias, eps, where);
+        return layer_norm(x, weight, bias, config.eps, where);
       case NormKind::RMS:
-        return rms_norm(x, weight, bias, eps, where);
+        return rms_norm(x, weight, bias, config.eps, where);
     }
     return x;
   }

@@ -17,7 +17,9 @@ namespace {
 using nn::NormKind;
 
 nn::Norm random_norm(NormKind kind, int64_t width, uint64_t seed, double eps = 1e-5) {
-  nn::Norm norm(kind, width, eps);
+  nn::NormConfig config(kind);
+  config.eps = eps;
+  nn::Norm norm(config, width);
   nn::initialize(norm, Seed{1});
   randomize(nn::parameters(norm), seed);
   return norm;

@@ -25,8 +25,8 @@ void visit(auto&& v, nn::GPTConfig& c) {
   v("width", c.width);
   v("hidden", c.hidden);
   v("scheme", c.scheme, nn::scheme);
-  v("norm", c.norm, nn::norm_kind);
-  v("eps", c.eps);
+  v("norm", c.norm.kind, nn::norm_kind);
+  v("norm_eps", c.norm.eps);
   v("activation", c.activation, nn::activation);
   v("positions", c.positions, nn::positions);
   v("rotary_base", c.rotary_base);
@@ -187,7 +187,7 @@ void check(const RunConfig& config) {
   for (const auto& [field, value] : sizes) {
     if (value > most) throw Error(str(field, " must be at most ", most, ", it is ", value));
   }
-  if (!(m.eps >= 0)) throw Error(str("eps must be at least 0, it is ", m.eps));
+  if (!(m.norm.eps >= 0)) throw Error(str("norm_eps must be at least 0, it is ", m.norm.eps));
   if (!(m.rotary_base > 0)) throw Error(str("rotary_base must be above 0, it is ", m.rotary_base));
   check(config.recipe);
   require_memory(m, config.recipe.batch);

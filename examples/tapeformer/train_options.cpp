@@ -48,7 +48,7 @@ void add_model_options(CLI::App& command, nn::GPTConfig& m) {
   add_number(command, "--hidden", m.hidden, "Width inside feed-forward; 0: 4 x width (swiglu: 8/3 x)");
   add_number(command, "--context", m.context, "Characters that the model sees at once");
   add_choice(command, "--scheme", m.scheme, nn::scheme, "Where the norm sits: post, pre or deepnorm");
-  add_choice(command, "--norm", m.norm, nn::norm_kind, "Which norm: layer or rms");
+  add_choice(command, "--norm", m.norm.kind, nn::norm_kind, "Which norm: layer or rms");
   add_choice(command, "--activation", m.activation, nn::activation, "relu, gelu, gelu_tanh or swiglu");
   add_choice(command, "--positions", m.positions, nn::positions, "learned, sinusoidal or rotary");
   command.add_flag_function(
