@@ -15,7 +15,7 @@ struct BlockConfig {
   int64_t heads = 1;
   int64_t hidden = 0;  ///< feed-forward width; 0 for default_hidden
   Scheme scheme = Scheme::PreLN;
-  NormConfig norm;
+  NormConfig norm = NormKind::Layer;
   Activation activation = Activation::GELU;
   bool bias = true;
   double dropout = 0;

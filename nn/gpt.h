@@ -19,7 +19,7 @@ struct GPTConfig {
   int64_t width = 128;
   int64_t hidden = 0;  ///< feed-forward width; 0 for default_hidden(activation, width)
   Scheme scheme = Scheme::PreLN;
-  NormConfig norm;
+  NormConfig norm = NormKind::Layer;
   Activation activation = Activation::GELU;
   Positions positions = Positions::Learned;
   double rotary_base = 10000;
