@@ -34,4 +34,25 @@ Tensor checkpoint(F f, const Tensor& x, Random* random = nullptr, Where where = 
   });
 }
 
+/// y = f(x, memory), the same for a function of two tensors that both get a gradient. `memory` may be missing; f then
+/// gets no tensor.
+template <class F>
+Tensor checkpoint(F f, const Tensor& x, const Tensor& memory, Where where = Where::here()) {
+  const Op op("checkpoint", where);
+  op.need({&x});
+  Tensor y;
+  {
+    const NoRecord off;
+    y = f(x.detach(), memory.detach()).detach();
+  }
+  return op.record_always(y, {&x, &memory}, [f = std::move(f), x, memory](Backward& b) mutable {
+    Tape inner;
+    const Tensor first = inner.watch(x);
+    const Tensor second = memory ? inner.watch(memory) : memory;
+    inner.backward(f(first, second), b.dy_tensor());
+    if (b.wants(0)) b.give(0, inner.grad(first).storage());
+    if (b.wants(1)) b.give(1, inner.grad(second).storage());
+  });
+}
+
 }  // namespace tape::inline TAPE_ABI

@@ -16,9 +16,9 @@ class Tensor;
 /// How a parameter gets its first values. `gain` scales the distribution; `row_gains`, if given, replaces it for equal
 /// groups of rows, so that a packed (3C, C) query-key-value weight can be drawn as three (C, C) matrices.
 struct Init {
-  enum class Kind { zeros, ones, normal, xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal };
+  enum class Kind { zeros, ones, constant, normal, xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal };
   Kind kind = Kind::zeros;
-  double gain = 1.0;
+  double gain = 1.0;                   ///< of a distribution; the value itself of Kind::constant
   double stddev = 0.02;                ///< Kind::normal only
   std::vector<double> row_gains = {};  ///< one for each equal group of rows, empty for a single group
 };

@@ -45,10 +45,10 @@ void formulas() {
   for (const Row& row : schemes) {
     std::string constants;
     for (const int64_t layers : {6, 24, 100}) {
-      const nn::SchemeConstants c = nn::scheme_constants(row.scheme, layers);
+      const nn::SchemeConstants c = nn::scheme_constants(row.scheme, nn::Depth::decoder_only(layers));
       constants += row.scheme == nn::Scheme::DeepNorm ? fmt::format("α {:.2f}, β {:.2f};  ", c.alpha, c.beta) : "";
     }
-    const bool final_norm = nn::scheme_constants(row.scheme, 1).final_norm;
+    const bool final_norm = nn::scheme_info(row.scheme).final_norm;
     fmt::print("  {:<11}{:<24}{:<12}{}\n", row.name, row.formula, final_norm ? "yes" : "no",
                constants.empty() ? "-" : constants);
   }

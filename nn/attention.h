@@ -9,6 +9,8 @@
 
 namespace tape::inline TAPE_ABI::nn {
 
+enum class QKNorm { None, PerHead, FullWidth };
+
 struct AttentionConfig {
   int64_t width = 0;
   int64_t heads = 1;

@@ -4,32 +4,77 @@
 
 namespace tape::inline TAPE_ABI::nn {
 
-Block::Block(const BlockConfig& c, const WeightInit& init)
-    : scheme(c.scheme),
-      alpha(scheme_constants(c.scheme, c.layers).alpha),
-      name(c.name),
-      norm1(c.norm, c.width),
-      attn({.width = c.width,
-            .heads = c.heads,
-            .bias = c.bias,
-            .dropout = c.dropout,
-            .rotary_base = c.rotary_base,
-            .name = c.name + ".attn"},
-           init),
-      norm2(c.norm, c.width),
-      mlp(c.activation, c.width, c.hidden > 0 ? c.hidden : default_hidden(c.activation, c.width), c.bias, init,
-          c.dropout, c.name + ".mlp") {}
+namespace {
 
-Tensor Block::operator()(const Tensor& x, const AttentionMask& mask, const Context& context, Where where) const {
-  const auto attention_branch = [&](const Tensor& input) {
-    return tap(name, "hook_attn_out", attn(input, mask, context, where), where);
+// What the three constructors need to know.
+struct Site {
+  const ModelConfig& config;
+  const Depth& depth;
+  int64_t layer;
+  const std::string& name;
+
+  Slots slots(Sublayer sublayer) const { return plan(config.scheme, depth, layer, sublayer); }
+  WeightInit init(Sublayer sublayer) const { return scheme_init(config.scheme, depth, sublayer); }
+  bool parallel() const { return slots(Sublayer::SelfAttention).parallel; }
+};
+
+Residual residual_of(const Site& s, Sublayer sublayer) {
+  return Residual(s.slots(sublayer), s.config.norm, s.config.width);
+}
+
+AttentionConfig attention_config(const Site& s, Sublayer sublayer) {
+  const ModelConfig& c = s.config;
+  AttentionConfig a{.width = c.width, .heads = c.heads, .bias = c.bias, .dropout = c.dropout};
+  a.name = s.name + (sublayer == Sublayer::CrossAttention ? ".cross" : ".attn");
+  if (sublayer == Sublayer::SelfAttention && c.positions == Positions::Rotary) a.rotary_base = c.rotary_base;
+  return a;
+}
+
+FeedForward feed_forward_of(const Site& s) {
+  const ModelConfig& c = s.config;
+  return FeedForward(c.activation, c.width, c.hidden > 0 ? c.hidden : default_hidden(c.activation, c.width), c.bias,
+                     s.init(Sublayer::FeedForward), c.dropout, s.name + ".mlp");
+}
+
+}  // namespace
+
+Block::Block(const ModelConfig& c, const Depth& depth, int64_t layer, std::string name_)
+    : name(std::move(name_)),
+      attn_residual(residual_of({c, depth, layer, name}, Sublayer::SelfAttention)),
+      attn(attention_config({c, depth, layer, name}, Sublayer::SelfAttention),
+           scheme_init(c.scheme, depth, Sublayer::SelfAttention)),
+      mlp(feed_forward_of({c, depth, layer, name})) {
+  const Site site{c, depth, layer, name};
+  if (depth.has_cross_attention()) {
+    if (!site.parallel()) cross_residual.emplace(residual_of(site, Sublayer::CrossAttention));
+    cross.emplace(attention_config(site, Sublayer::CrossAttention), site.init(Sublayer::CrossAttention));
+  }
+  if (!site.parallel()) mlp_residual.emplace(residual_of(site, Sublayer::FeedForward));
+}
+
+Stream Block::operator()(const Stream& stream, const AttentionMask& mask, const Memory& memory, const Context& context,
+                         Where where) const {
+  const auto attention = [&](const Tensor& x) {
+    return tap(name, "hook_attn_out", attn(x, mask, context, where), where);
   };
-  const auto feed_forward_branch = [&](const Tensor& input) {
-    return tap(name, "hook_mlp_out", mlp(input, context, where), where);
+  const auto cross_attention = [&](const Tensor& x) {
+    return tap(name, "hook_cross_out", (*cross)(x, memory.features, memory.mask, context, where), where);
   };
-  const Tensor pre = tap(name, "hook_resid_pre", x, where);
-  const Tensor mid = tap(name, "hook_resid_mid", residual(scheme, alpha, norm1, pre, attention_branch, where), where);
-  return tap(name, "hook_resid_post", residual(scheme, alpha, norm2, mid, feed_forward_branch, where), where);
+  const auto feed_forward = [&](const Tensor& x) { return tap(name, "hook_mlp_out", mlp(x, context, where), where); };
+  const auto all_at_once = [&](const Tensor& x) {
+    const Tensor z = add(attention(x), feed_forward(x), where);
+    return cross ? add(z, cross_attention(x), where) : z;
+  };
+  const auto tapped = [&](const char* hook, Stream s) {
+    s.x = tap(name, hook, s.x, where);
+    return s;
+  };
+
+  Stream s = tapped("hook_resid_pre", stream);
+  if (!mlp_residual) return tapped("hook_resid_post", attn_residual(s, all_at_once, where));
+  s = tapped("hook_resid_mid", attn_residual(s, attention, where));
+  if (cross) s = tapped("hook_resid_cross", (*cross_residual)(s, cross_attention, where));
+  return tapped("hook_resid_post", (*mlp_residual)(s, feed_forward, where));
 }
 
 }  // namespace tape::inline TAPE_ABI::nn

@@ -33,9 +33,15 @@ void draw_group(Tensor& group, const Init& init, double gain, const Draw& draw) 
 
 void draw_values(Leaf& leaf, Seed seed) {
   const Init& init = leaf.init;
-  if (init.kind == Init::Kind::zeros || init.kind == Init::Kind::ones) {
-    std::fill_n(leaf.data(), leaf.size(), init.kind == Init::Kind::ones ? real{1} : real{0});
-    return;
+  switch (init.kind) {
+    case Init::Kind::zeros:
+      return void(std::fill_n(leaf.data(), leaf.size(), real{0}));
+    case Init::Kind::ones:
+      return void(std::fill_n(leaf.data(), leaf.size(), real{1}));
+    case Init::Kind::constant:
+      return void(std::fill_n(leaf.data(), leaf.size(), static_cast<real>(init.gain)));
+    default:
+      break;
   }
   if (leaf.shape.rank() < 2 && init.kind != Init::Kind::normal) {
     throw Error(
@@ -79,11 +85,15 @@ Init zeros_init() {
 Init ones_init() {
   return {.kind = Init::Kind::ones};
 }
+Init constant_init(double value) {
+  return with_gain(Init::Kind::constant, value);
+}
 
 double init_stddev(const Init& init, int64_t fan_in, int64_t fan_out, double gain) {
   switch (init.kind) {
     case Init::Kind::zeros:
     case Init::Kind::ones:
+    case Init::Kind::constant:
       return 0;
     case Init::Kind::normal:
       return gain * init.stddev;

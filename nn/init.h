@@ -17,6 +17,8 @@ Init kaiming_uniform(double gain = 1.4142135623730951);
 Init kaiming_normal(double gain = 1.4142135623730951);
 Init zeros_init();
 Init ones_init();
+/// Every element is `value`.
+Init constant_init(double value);
 
 /// The standard deviation that an Init gives a weight (out, in) with the given gain.
 double init_stddev(const Init& init, int64_t fan_in, int64_t fan_out, double gain);

@@ -8,6 +8,7 @@
 // To add a norm: write its op (core/ops/), add a name to NormKind and NormName, and one line to Norm::operator().
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include <tape/core/ops/norm.h>
@@ -24,6 +25,7 @@ NormKind norm_kind(std::string_view name);
 struct NormConfig {
   NormKind kind;
   double eps = 1e-5;
+  std::optional<bool> bias = {};
 
   NormConfig(NormKind kind_ = NormKind::Layer) : kind(kind_) {}  // NOLINT: converts silently on purpose
 };
@@ -36,7 +38,8 @@ struct Norm {
   Norm(const NormConfig& config_, int64_t width)
       : config(config_),
         weight({width}, ones_init(), false),
-        bias(config.kind == NormKind::Layer ? Parameter({width}, zeros_init(), false) : Parameter()) {}
+        bias(config.bias.value_or(config.kind == NormKind::Layer) ? Parameter({width}, zeros_init(), false)
+                                                                  : Parameter()) {}
 
   /// x (…, C) → (…, C).
   Tensor operator()(const Tensor& x, Where where = Where::here()) const {

@@ -1,53 +1,46 @@
 #include <tape/nn/residual.h>
 
-#include <array>
-#include <cmath>
-
-#include <tape/nn/names.h>
-
 namespace tape::inline TAPE_ABI::nn {
 
 namespace {
 
-constexpr std::array<Named<Scheme>, 3> scheme_names{
-    {{Scheme::PostLN, "post"}, {Scheme::PreLN, "pre"}, {Scheme::DeepNorm, "deepnorm"}}};
-constexpr std::array<Named<NormKind>, 2> norm_names{{{NormKind::Layer, "layer"}, {NormKind::RMS, "rms"}}};
+std::optional<Norm> norm_if(bool wanted, const Slots& slots, NormConfig config, int64_t width) {
+  if (!wanted) return std::nullopt;
+  if (slots.gain_only) config.bias = false;
+  return std::optional<Norm>(std::in_place, config, width);
+}
+
+Parameter gain_of(const LearnedGain& gain, int64_t width) {
+  if (gain.kind == LearnedGain::Kind::none) return {};
+  return Parameter({gain.kind == LearnedGain::Kind::columns ? width : 1}, constant_init(gain.start), false);
+}
 
 }  // namespace
 
-std::string_view name_of(Scheme scheme) {
-  return find_name(scheme, scheme_names);
-}
-Scheme scheme(std::string_view name) {
-  return find_value("scheme", name, scheme_names);
-}
-std::string_view name_of(NormKind kind) {
-  return find_name(kind, norm_names);
-}
-NormKind norm_kind(std::string_view name) {
-  return find_value("norm", name, norm_names);
+Residual::Residual(const Slots& slots_, const NormConfig& norm, int64_t width)
+    : slots(slots_),
+      norm_stream(norm_if(slots.norm_stream, slots, norm, width)),
+      norm_input(norm_if(slots.norm_input, slots, norm, width)),
+      norm_output(norm_if(slots.norm_output, slots, norm, width)),
+      norm_sum(norm_if(slots.norm_sum, slots, norm, width)),
+      skip_gain(gain_of(slots.skip_gain, width)),
+      branch_gain(gain_of(slots.branch_gain, width)) {}
+
+Tensor Residual::input(const Tensor& x, Where where) const {
+  const Tensor y = norm_input ? (*norm_input)(x, where) : x;
+  return slots.input_scale == 1 ? y : scale(y, slots.input_scale, where);
 }
 
-SchemeConstants scheme_constants(Scheme scheme, int64_t layers) {
-  const auto n = static_cast<double>(layers);
-  switch (scheme) {
-    case Scheme::PostLN:
-      return {};
-    case Scheme::PreLN:
-      return {.final_norm = true};
-    case Scheme::DeepNorm:
-      return {.alpha = std::pow(2 * n, 0.25), .beta = std::pow(8 * n, -0.25)};
-  }
-  return {};
+Tensor Residual::output(const Tensor& z, Where where) const {
+  Tensor y = norm_output ? (*norm_output)(z, where) : z;
+  if (branch_gain) y = multiply_rows(y, branch_gain, where);
+  return slots.branch == 1 ? y : scale(y, slots.branch, where);
 }
 
-WeightInit scheme_init(Scheme scheme, int64_t layers) {
-  if (scheme == Scheme::PreLN) {
-    const double gain = gpt2_residual_gain(layers);
-    return {.base = normal_init(), .attention_out = gain, .down = gain};
-  }
-  const double beta = scheme_constants(scheme, layers).beta;
-  return {.base = xavier_normal(), .value = beta, .attention_out = beta, .hidden = beta, .down = beta};
+Tensor Residual::sum(const Tensor& x, const Tensor& z, Where where) const {
+  const Tensor skip = skip_gain ? multiply_rows(x, skip_gain, where) : x;
+  const Tensor y = slots.skip == 1 ? add(skip, z, where) : axpy(slots.skip, skip, z, where);
+  return norm_sum ? (*norm_sum)(y, where) : y;
 }
 
 }  // namespace tape::inline TAPE_ABI::nn

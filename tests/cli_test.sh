@@ -255,7 +255,7 @@ head -c 5 t1/model.safetensors | damaged model.safetensors m/model.safetensors
 head -c 4000 /dev/zero | damaged model.safetensors m/model.safetensors
 { printf '\377\377\377\377\377\377\377\377'; tail -c +9 t1/model.safetensors; } | damaged model.safetensors m/model.safetensors
 { cat t1/model.safetensors; echo more; } | damaged model.safetensors m/model.safetensors
-sed 's/blocks.0.norm1/blocks.9.norm1/' t1/model.safetensors | damaged model.safetensors "does not fit this model"
+sed 's/blocks.0.attn_residual/blocks.9.attn_residual/' t1/model.safetensors | damaged model.safetensors "does not fit this model"
 echo "not JSON" | damaged config.json "m/config.json is not valid JSON"
 head -c 300 t1/config.json | damaged config.json "m/config.json is not valid JSON"
 sed 's/"width": 8/"width": 12/' t1/config.json | damaged config.json "m/model.safetensors does not fit this model"

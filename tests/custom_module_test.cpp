@@ -58,9 +58,8 @@ struct Gate {
 class GatedModel {
  public:
   GatedModel(int64_t vocab, int64_t width, int64_t layers, tape::Seed seed) : embedding_(vocab, width) {
-    const nn::WeightInit init = nn::scheme_init(nn::Scheme::PreLN, layers);
     for (int64_t i = 0; i < layers; ++i) {
-      blocks_.emplace_back(nn::BlockConfig{.layers = layers, .width = width, .heads = 2}, init);
+      blocks_.emplace_back(nn::ModelConfig{.heads = 2, .width = width}, nn::Depth::decoder_only(layers), i);
       gates_.emplace_back(width);
     }
     nn::initialize(*this, seed);

@@ -119,13 +119,13 @@ TEST_CASE("A block agrees with PyTorch for every scheme and norm", "[golden][nn]
     const Choice choice = all_choices()[i];
     const Golden golden(str("block.", nn::name_of(choice.scheme), ".", nn::name_of(choice.norm)));
     const nn::Block block({.layers = 3,
-                           .width = width,
                            .heads = heads,
+                           .width = width,
                            .hidden = 12,
                            .scheme = choice.scheme,
                            .norm = choice.norm,
                            .activation = activations[i]},
-                          init);
+                          nn::Depth::decoder_only(3), 1);
     nn::name_parameters(block);
     golden.put_values(nn::parameters(block));
     Tape tape;
@@ -139,19 +139,19 @@ TEST_CASE("A block agrees with PyTorch for every scheme and norm", "[golden][nn]
 }
 
 TEST_CASE("A whole model agrees with PyTorch: logits, loss and all gradients", "[golden][nn]") {
-  const nn::GPTConfig base{.vocab = 11, .context = 7, .layers = 2, .heads = heads, .width = width, .hidden = 12};
-  nn::GPTConfig learned = base;
-  nn::GPTConfig sinusoidal = base;
+  const nn::ModelConfig base{.vocab = 11, .context = 7, .layers = 2, .heads = heads, .width = width, .hidden = 12};
+  nn::ModelConfig learned = base;
+  nn::ModelConfig sinusoidal = base;
   sinusoidal.scheme = Scheme::PostLN;
   sinusoidal.activation = Activation::ReLU;
   sinusoidal.positions = Positions::Sinusoidal;
-  nn::GPTConfig rotary = base;
+  nn::ModelConfig rotary = base;
   rotary.scheme = Scheme::DeepNorm;
   rotary.norm = NormKind::RMS;
   rotary.activation = Activation::SwiGLU;
   rotary.positions = Positions::Rotary;
   rotary.tied = false;
-  for (const nn::GPTConfig& config : {learned, sinusoidal, rotary}) {
+  for (const nn::ModelConfig& config : {learned, sinusoidal, rotary}) {
     const Golden golden(str("model.", nn::name_of(config.positions)));
     const nn::GPT gpt(config, Seed{1});
     golden.put_values(nn::parameters(gpt));

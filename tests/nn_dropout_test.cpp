@@ -12,11 +12,11 @@ namespace tape::inline TAPE_ABI::test {
 
 namespace {
 
-nn::GPTConfig config_with(double dropout, bool recompute = false) {
+nn::ModelConfig config_with(double dropout, bool recompute = false) {
   return {.vocab = 11, .context = 6, .layers = 3, .heads = 2, .width = 16, .dropout = dropout, .recompute = recompute};
 }
 
-nn::GPT gpt_with(const nn::GPTConfig& config) {
+nn::GPT gpt_with(const nn::ModelConfig& config) {
   nn::GPT gpt(config, Seed{1});
   randomize(nn::parameters(gpt), 2);
   return gpt;
@@ -109,10 +109,10 @@ TEST_CASE("Recomputation changes no bit of loss and gradients, with and without 
   for (const double dropout : {0.0, 0.3}) {
     for (const Choice& choice : all_choices()) {
       INFO(choice.name() << ", dropout " << dropout);
-      nn::GPTConfig plain = config_with(dropout);
+      nn::ModelConfig plain = config_with(dropout);
       plain.scheme = choice.scheme;
       plain.norm = choice.norm;
-      nn::GPTConfig recomputed = plain;
+      nn::ModelConfig recomputed = plain;
       recomputed.recompute = true;
       const Ids ids = random_ids({2, 6}, 11, 3);
       const Ids targets = random_ids({2, 6}, 11, 4);

@@ -10,7 +10,7 @@ namespace tape::inline TAPE_ABI::test {
 
 namespace {
 
-nn::GPTConfig small_config() {
+nn::ModelConfig small_config() {
   return {.vocab = 11, .context = 6, .layers = 2, .heads = 2, .width = 8};
 }
 
@@ -43,7 +43,7 @@ TEST_CASE("A model saved and loaded is the same bit for bit", "[nn][files]") {
   const TempFolder folder;
   for (const Choice& choice : all_choices()) {
     INFO(choice.name());
-    nn::GPTConfig config = small_config();
+    nn::ModelConfig config = small_config();
     config.scheme = choice.scheme;
     config.norm = choice.norm;
     const nn::GPT saved(config, Seed{1});
@@ -81,7 +81,7 @@ TEST_CASE("A part of a model is saved under its long names", "[nn][files]") {
   nn::save(folder / "part.safetensors", part);
   const SafetensorsFile file = SafetensorsFile::open(folder / "part.safetensors");
   CHECK(file.names().size() == part.size());
-  CHECK(file.contains("blocks.1.norm1.weight"));
+  CHECK(file.contains("blocks.1.attn_residual.norm_input.weight"));
   const Named before = tensors_of(gpt);
   randomize(part, 3);
   nn::load(folder / "part.safetensors", part);
@@ -144,8 +144,8 @@ TEST_CASE("A long list of missing names is cut short", "[nn][files]") {
   const nn::GPT gpt(small_config(), Seed{1});
   const auto missing = static_cast<int64_t>(nn::parameters(gpt).size()) - 1;
   const std::string message = error_of([&] { nn::load(path, gpt); });
-  CHECK(has_parts(message, {"missing: position_embedding.weight, blocks.0.norm1.weight, ", "blocks.0.attn.out.weight",
-                            str(" and ", missing - 8, " more")}));
+  CHECK(has_parts(message, {"missing: position_embedding.weight, blocks.0.attn_residual.norm_input.weight, ",
+                            "blocks.0.attn.out.weight", str(" and ", missing - 8, " more")}));
 }
 
 TEST_CASE("A file that is absent or damaged is refused and changes nothing", "[nn][files]") {

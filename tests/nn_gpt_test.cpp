@@ -17,11 +17,11 @@ namespace {
 using nn::Activation;
 using nn::Positions;
 
-nn::GPTConfig small_config() {
+nn::ModelConfig small_config() {
   return {.vocab = 11, .context = 6, .layers = 2, .heads = 2, .width = 8};
 }
 
-std::vector<std::string> names_of(const nn::GPTConfig& config) {
+std::vector<std::string> names_of(const nn::ModelConfig& config) {
   const nn::GPT gpt(config, Seed{1});
   std::vector<std::string> names;
   for (const LeafPtr& leaf : nn::parameters(gpt)) names.push_back(leaf->name);
@@ -31,12 +31,20 @@ std::vector<std::string> names_of(const nn::GPTConfig& config) {
 }  // namespace
 
 TEST_CASE("A GPT's parameters have the names that its files have", "[nn][gpt]") {
-  nn::GPTConfig config = small_config();
+  nn::ModelConfig config = small_config();
   config.layers = 1;
-  const std::vector<std::string> block = {
-      "blocks.0.norm1.weight",    "blocks.0.norm1.bias",    "blocks.0.attn.qkv.weight", "blocks.0.attn.qkv.bias",
-      "blocks.0.attn.out.weight", "blocks.0.attn.out.bias", "blocks.0.norm2.weight",    "blocks.0.norm2.bias",
-      "blocks.0.mlp.up.weight",   "blocks.0.mlp.up.bias",   "blocks.0.mlp.down.weight", "blocks.0.mlp.down.bias"};
+  const std::vector<std::string> block = {"blocks.0.attn_residual.norm_input.weight",
+                                          "blocks.0.attn_residual.norm_input.bias",
+                                          "blocks.0.attn.qkv.weight",
+                                          "blocks.0.attn.qkv.bias",
+                                          "blocks.0.attn.out.weight",
+                                          "blocks.0.attn.out.bias",
+                                          "blocks.0.mlp_residual.norm_input.weight",
+                                          "blocks.0.mlp_residual.norm_input.bias",
+                                          "blocks.0.mlp.up.weight",
+                                          "blocks.0.mlp.up.bias",
+                                          "blocks.0.mlp.down.weight",
+                                          "blocks.0.mlp.down.bias"};
   std::vector<std::string> expected = {"token_embedding.weight", "position_embedding.weight"};
   expected.insert(expected.end(), block.begin(), block.end());
   expected.insert(expected.end(), {"final_norm.weight", "final_norm.bias"});
@@ -48,10 +56,11 @@ TEST_CASE("A GPT's parameters have the names that its files have", "[nn][gpt]") 
   config.positions = Positions::Rotary;
   config.bias = false;
   config.tied = false;
-  CHECK(names_of(config) ==
-        std::vector<std::string>{"token_embedding.weight", "blocks.0.norm1.weight", "blocks.0.attn.qkv.weight",
-                                 "blocks.0.attn.out.weight", "blocks.0.norm2.weight", "blocks.0.mlp.up.weight",
-                                 "blocks.0.mlp.gate.weight", "blocks.0.mlp.down.weight", "head.weight"});
+  CHECK(names_of(config) == std::vector<std::string>{"token_embedding.weight", "blocks.0.attn_residual.norm_sum.weight",
+                                                     "blocks.0.attn.qkv.weight", "blocks.0.attn.out.weight",
+                                                     "blocks.0.mlp_residual.norm_sum.weight", "blocks.0.mlp.up.weight",
+                                                     "blocks.0.mlp.gate.weight", "blocks.0.mlp.down.weight",
+                                                     "head.weight"});
 }
 
 TEST_CASE("The number of parameters follows the closed form", "[nn][gpt]") {
@@ -133,7 +142,7 @@ TEST_CASE("Positions are added to the embedding, scaled by √C beside a sinusoi
   const Ids ids = random_ids({2, 5}, 11, 1);
   for (const Positions positions : {Positions::Learned, Positions::Sinusoidal, Positions::Rotary}) {
     INFO(nn::name_of(positions));
-    nn::GPTConfig config = small_config();
+    nn::ModelConfig config = small_config();
     config.positions = positions;
     const nn::GPT gpt(config, Seed{1});
     const ParameterList list = nn::parameters(gpt);
@@ -161,7 +170,7 @@ TEST_CASE("Positions are added to the embedding, scaled by √C beside a sinusoi
 TEST_CASE("A tied head shares the embedding, an untied one does not", "[nn][gpt]") {
   const Tensor features = random_tensor({2, 3, 8}, 1);
   for (const bool tied : {true, false}) {
-    nn::GPTConfig config = small_config();
+    nn::ModelConfig config = small_config();
     config.tied = tied;
     const nn::GPT gpt(config, Seed{1});
     const ParameterList list = nn::parameters(gpt);
@@ -206,7 +215,7 @@ TEST_CASE("Taps have the names that users of TransformerLens know", "[nn][gpt]")
 
 TEST_CASE("A configuration that can not be built is refused, naming the field", "[nn][gpt]") {
   const auto refused = [](auto change, std::initializer_list<std::string> parts) {
-    nn::GPTConfig config = small_config();
+    nn::ModelConfig config = small_config();
     change(config);
     CHECK(has_parts(error_of([&] { nn::GPT(config, Seed{1}); }), parts));
   };

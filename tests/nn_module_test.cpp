@@ -83,7 +83,7 @@ std::vector<std::string> names_of(const auto& module) {
   return names;
 }
 
-nn::GPTConfig small_config() {
+nn::ModelConfig small_config() {
   return {.vocab = 11, .context = 6, .layers = 2, .heads = 2, .width = 8};
 }
 
@@ -264,7 +264,7 @@ TEST_CASE("A clone has the same values in places of its own", "[nn][module]") {
 }
 
 TEST_CASE("copy_values refuses models of different structure and changes nothing", "[nn][module]") {
-  nn::GPTConfig other = small_config();
+  nn::ModelConfig other = small_config();
   other.layers = 1;
   other.width = 16;
   other.tied = false;

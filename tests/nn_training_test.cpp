@@ -58,7 +58,7 @@ TEST_CASE("Every activation and kind of positions learns one batch by heart", "[
   const Threads guard(1);
   const Ids ids = sequences();
   const Ids targets = random_ids({4, 8}, 11, 2);
-  const auto learns = [&](nn::GPTConfig config) {
+  const auto learns = [&](nn::ModelConfig config) {
     config.vocab = 11;
     config.context = 8;
     config.layers = 2;

@@ -17,7 +17,7 @@ namespace {
 
 constexpr int threads_at_once = 4;
 
-nn::GPTConfig small_config(double dropout = 0) {
+nn::ModelConfig small_config(double dropout = 0) {
   return {.vocab = 17, .context = 12, .layers = 2, .heads = 2, .width = 16, .dropout = dropout};
 }
 

@@ -25,7 +25,6 @@ RunConfig unusual_config() {
              .hidden = 21,
              .scheme = nn::Scheme::DeepNorm,
              .norm = nn::NormKind::RMS,
-             .eps = 1e-6,
              .activation = nn::Activation::SwiGLU,
              .positions = nn::Positions::Rotary,
              .rotary_base = 500,
@@ -33,6 +32,7 @@ RunConfig unusual_config() {
              .bias = false,
              .dropout = 0.1,
              .recompute = true};
+  c.model.norm.eps = 1e-6;
   c.recipe = {.steps = 50,
               .batch = 3,
               .accumulate = 2,
@@ -97,7 +97,7 @@ TEST_CASE("A damaged config is refused with its path and the entry", "[tool]") {
   CHECK(has_parts(message_with("\"layers\": 3", "\"layers\": 18446744073709551615"), {"\"layers\" must be a whole"}));
   CHECK(has_parts(message_with("\"tied\": false", "\"tied\": 0"), {"\"tied\" must be true or false"}));
   CHECK(has_parts(message_with("\"clip\": 0.0", "\"clip\": null"), {"\"clip\" must be a number"}));
-  CHECK(has_parts(message_with("\"deepnorm\"", "\"peri\""), {"scheme", "peri", "post, pre, deepnorm"}));
+  CHECK(has_parts(message_with("\"deepnorm\"", "\"prae\""), {"scheme", "prae", "post, pre, deepnorm"}));
   CHECK(has_parts(message_with("\"steps\": 50", "\"steps\": -1"), {"run/config.json: steps must be at least 1"}));
   CHECK(has_parts(message_with("\"width\": 10", "\"width\": 1000000000"), {"GiB of memory", "smaller"}));
   CHECK(has_parts(message_with("\"width\": 10", "\"width\": 1000000000000"), {"width must be at most"}));

@@ -17,7 +17,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // Each of these lists the entries of one section, for reading and for writing alike.
-void visit(auto&& v, nn::GPTConfig& c) {
+void visit(auto&& v, nn::ModelConfig& c) {
   v("vocab", c.vocab);
   v("context", c.context);
   v("layers", c.layers);
@@ -151,7 +151,7 @@ void read_section(const Json& json, const std::string& source, const char* name,
 
 // Bytes for values, gradients and two averages, and for what a step keeps for its backward pass. Somewhat too few, so
 // that nothing that would work is refused.
-double least_memory(const nn::GPTConfig& c, int64_t batch) {
+double least_memory(const nn::ModelConfig& c, int64_t batch) {
   const auto width = static_cast<double>(c.width);
   const auto layers = static_cast<double>(c.layers);
   const auto hidden = static_cast<double>(c.hidden > 0 ? c.hidden : nn::default_hidden(c.activation, c.width));
@@ -161,7 +161,7 @@ double least_memory(const nn::GPTConfig& c, int64_t batch) {
   return sizeof(real) * (4 * parameters + static_cast<double>(batch) * static_cast<double>(c.context) * kept);
 }
 
-void require_memory(const nn::GPTConfig& c, int64_t batch) {
+void require_memory(const nn::ModelConfig& c, int64_t batch) {
   const double needed = least_memory(c, batch);
   const double present = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
   if (present > 0 && needed > present) {
@@ -181,7 +181,7 @@ void require_positive(const char* field, int64_t value) {
 void check(const RunConfig& config) {
   // Larger sizes are mistakes, and products of these still fit 64 bits.
   constexpr int64_t most = 1'000'000'000;
-  const nn::GPTConfig& m = config.model;
+  const nn::ModelConfig& m = config.model;
   const std::pair<const char*, int64_t> sizes[] = {{"context", m.context}, {"layers", m.layers}, {"heads", m.heads},
                                                    {"width", m.width},     {"hidden", m.hidden}, {"vocab", m.vocab}};
   for (const auto& [field, value] : sizes) {

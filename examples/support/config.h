@@ -25,7 +25,7 @@ struct Reporting {
 };
 
 struct RunConfig {
-  nn::GPTConfig model;
+  nn::ModelConfig model;
   Recipe recipe;
   Reporting reporting;
   TextInfo text;

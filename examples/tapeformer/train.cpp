@@ -42,7 +42,7 @@ struct Prepared {
 
 void introduce(const Prepared& run) {
   const tool::RunConfig& config = run.trainer->config();
-  const tape::nn::GPTConfig& m = config.model;
+  const tape::nn::ModelConfig& m = config.model;
   const tool::Recipe& r = config.recipe;
   const auto parameters = static_cast<double>(tape::nn::count_parameters(run.trainer->model()));
   tool::say(fmt::format("text      {}: {} characters, {} different, a tenth to validate", config.text.path,

@@ -40,7 +40,7 @@ CLI::Option* add_number(CLI::App& command, const std::string& name, Value& value
   return command.add_option(name, value, description)->capture_default_str();
 }
 
-void add_model_options(CLI::App& command, nn::GPTConfig& m) {
+void add_model_options(CLI::App& command, nn::ModelConfig& m) {
   command.option_defaults()->group("Model");
   add_number(command, "--layers", m.layers, "Blocks of attention and feed-forward");
   add_number(command, "--heads", m.heads, "Attention heads of a block");

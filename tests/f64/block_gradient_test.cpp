@@ -30,8 +30,8 @@ double distance_to_corner(const nn::Block& block, const Tensor& x) {
   return smallest;
 }
 
-nn::Block random_block(const nn::BlockConfig& config, uint64_t seed) {
-  nn::Block block(config, nn::scheme_init(config.scheme, config.layers));
+nn::Block random_block(const nn::ModelConfig& config, uint64_t seed) {
+  nn::Block block(config, nn::Depth::decoder_only(config.layers), 1);
   nn::name_parameters(block);
   randomize(nn::parameters(block), seed);
   return block;
@@ -43,14 +43,14 @@ void check_block(const nn::Block& block, const Tensor& x, const nn::Context& con
 }
 
 // Gradients of the logits, with respect to all parameters.
-void check_gpt(const nn::GPTConfig& config, uint64_t seed) {
+void check_gpt(const nn::ModelConfig& config, uint64_t seed) {
   const nn::GPT gpt(config, Seed{seed});
   randomize(nn::parameters(gpt), seed);
   const Ids ids = random_ids({2, config.context}, static_cast<int32_t>(config.vocab), seed);
   check_gradients([&](const Inputs&) { return gpt(ids, nn::evaluation()); }, {}, nn::parameters(gpt));
 }
 
-nn::GPTConfig tiny() {
+nn::ModelConfig tiny() {
   return {.vocab = 7, .context = 5, .layers = 2, .heads = 2, .width = 8, .hidden = 12};
 }
 
@@ -61,8 +61,8 @@ TEST_CASE("The gradient of a block agrees with finite differences for every sche
     for (const Activation activation : {Activation::GELU, Activation::GELUTanh, Activation::SwiGLU}) {
       DYNAMIC_SECTION(choice.name() << ", " << nn::name_of(activation)) {
         const nn::Block block = random_block({.layers = 3,
-                                              .width = 6,
                                               .heads = 2,
+                                              .width = 6,
                                               .hidden = 10,
                                               .scheme = choice.scheme,
                                               .norm = choice.norm,
@@ -77,9 +77,9 @@ TEST_CASE("The gradient of a block agrees with finite differences for every sche
 TEST_CASE("The gradient of a block with ReLU agrees away from the corner", "[gradient][nn]") {
   for (const Choice& choice : all_choices()) {
     DYNAMIC_SECTION(choice.name()) {
-      const nn::BlockConfig config{.layers = 3,
-                                   .width = 6,
+      const nn::ModelConfig config{.layers = 3,
                                    .heads = 2,
+                                   .width = 6,
                                    .hidden = 10,
                                    .scheme = choice.scheme,
                                    .norm = choice.norm,
@@ -96,7 +96,7 @@ TEST_CASE("The gradient of a block with ReLU agrees away from the corner", "[gra
 
 TEST_CASE("The gradient of a block agrees without biases, with one head, with rotary positions and with dropout",
           "[gradient][nn]") {
-  nn::BlockConfig config{.layers = 3, .width = 8, .heads = 2, .hidden = 10};
+  nn::ModelConfig config{.layers = 3, .heads = 2, .width = 8, .hidden = 10};
   const nn::Context* context = nullptr;
   const nn::Context evaluation = nn::evaluation();
   const nn::Context training = nn::training(3);
@@ -109,6 +109,7 @@ TEST_CASE("The gradient of a block agrees without biases, with one head, with ro
     context = &evaluation;
   }
   SECTION("rotary positions") {
+    config.positions = Positions::Rotary;
     config.rotary_base = 10;
     context = &evaluation;
   }
@@ -120,7 +121,7 @@ TEST_CASE("The gradient of a block agrees without biases, with one head, with ro
 }
 
 TEST_CASE("The gradient of cross-attention agrees for both inputs", "[gradient][nn]") {
-  nn::CrossAttention attention({.width = 6, .heads = 2}, nn::scheme_init(nn::Scheme::PostLN, 1));
+  nn::CrossAttention attention({.width = 6, .heads = 2}, {.base = nn::xavier_normal()});
   nn::name_parameters(attention);
   randomize(nn::parameters(attention), 45);
   const nn::AttentionMask mask{.key_lengths = Ids::from({2}, {5, 3})};
@@ -131,7 +132,7 @@ TEST_CASE("The gradient of cross-attention agrees for both inputs", "[gradient][
 TEST_CASE("The gradient of a GPT agrees for every scheme and norm", "[gradient][nn]") {
   for (const Choice& choice : all_choices()) {
     DYNAMIC_SECTION(choice.name()) {
-      nn::GPTConfig config = tiny();
+      nn::ModelConfig config = tiny();
       config.scheme = choice.scheme;
       config.norm = choice.norm;
       check_gpt(config, 50);
@@ -143,7 +144,7 @@ TEST_CASE("The gradient of a GPT agrees for every kind of positions, tied and un
   for (const Positions positions : {Positions::Learned, Positions::Sinusoidal, Positions::Rotary}) {
     for (const bool tied : {true, false}) {
       DYNAMIC_SECTION(nn::name_of(positions) << (tied ? ", tied" : ", untied")) {
-        nn::GPTConfig config = tiny();
+        nn::ModelConfig config = tiny();
         config.positions = positions;
         config.tied = tied;
         check_gpt(config, 51);
@@ -155,7 +156,7 @@ TEST_CASE("The gradient of a GPT agrees for every kind of positions, tied and un
 TEST_CASE("The gradient of a GPT's loss agrees, with and without recomputation, with dropout", "[gradient][nn]") {
   const bool recompute = GENERATE(false, true);
   INFO("recomputation " << recompute);
-  nn::GPTConfig config = tiny();
+  nn::ModelConfig config = tiny();
   config.dropout = 0.2;
   config.recompute = recompute;
   const nn::GPT gpt(config, Seed{1});

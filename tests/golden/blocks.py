@@ -101,6 +101,10 @@ def feed_forward(x, p, prefix, activation):
     return functional.linear(hidden, p[prefix + ".down.weight"], p[prefix + ".down.bias"])
 
 
+def norm_name(scheme, branch):
+    return ("attn", "mlp")[branch] + ("_residual.norm_input" if scheme == "pre" else "_residual.norm_sum")
+
+
 def block(x, p, prefix, scheme, kind, activation, layers, rotary=False):
     branches = [
         lambda t: attention(t, p, prefix + "attn", rotary),
@@ -108,7 +112,7 @@ def block(x, p, prefix, scheme, kind, activation, layers, rotary=False):
     ]
     alpha = (2 * layers) ** 0.25
     for i, f in enumerate(branches):
-        apply = lambda t: norm(t, p, f"{prefix}norm{i + 1}", kind)  # noqa: E731
+        apply = lambda t: norm(t, p, prefix + norm_name(scheme, i), kind)  # noqa: E731
         if scheme == "post":
             x = apply(x + f(x))
         elif scheme == "pre":
@@ -155,11 +159,11 @@ def linear_parameters(source, prefix, outputs, inputs):
     return {prefix + ".weight": weight, prefix + ".bias": source.normal(outputs, scale=0.2)}
 
 
-def block_parameters(source, prefix, kind, activation):
-    p = norm_parameters(source, prefix + "norm1", kind)
+def block_parameters(source, prefix, scheme, kind, activation):
+    p = norm_parameters(source, prefix + norm_name(scheme, 0), kind)
     p.update(linear_parameters(source, prefix + "attn.qkv", 3 * WIDTH, WIDTH))
     p.update(linear_parameters(source, prefix + "attn.out", WIDTH, WIDTH))
-    p.update(norm_parameters(source, prefix + "norm2", kind))
+    p.update(norm_parameters(source, prefix + norm_name(scheme, 1), kind))
     p.update(linear_parameters(source, prefix + "mlp.up", HIDDEN, WIDTH))
     if activation == "swiglu":
         p.update(linear_parameters(source, prefix + "mlp.gate", HIDDEN, WIDTH))
@@ -172,7 +176,7 @@ def model_parameters(source, scheme, kind, activation, positions, tied):
     if positions == "learned":
         p["position_embedding.weight"] = source.normal(CONTEXT, WIDTH, scale=0.5)
     for i in range(MODEL_LAYERS):
-        p.update(block_parameters(source, f"blocks.{i}.", kind, activation))
+        p.update(block_parameters(source, f"blocks.{i}.", scheme, kind, activation))
     if scheme == "pre":
         p.update(norm_parameters(source, "final_norm", kind))
     if not tied:
@@ -205,6 +209,8 @@ def encoder_layer(p, scheme, activation):
         "self_attn.in_proj_weight": "attn.qkv.weight",
         "self_attn.in_proj_bias": "attn.qkv.bias",
         "self_attn.out_proj": "attn.out",
+        "norm1": norm_name(scheme, 0),
+        "norm2": norm_name(scheme, 1),
         "linear1": "mlp.up",
         "linear2": "mlp.down",
     }
@@ -218,7 +224,7 @@ def encoder_layer(p, scheme, activation):
 
 def block_case(number, scheme, kind, activation):
     source = Source(100 + number)
-    p = with_gradients(block_parameters(source, "", kind, activation))
+    p = with_gradients(block_parameters(source, "", scheme, kind, activation))
     x = source.normal(BATCH, LENGTH, WIDTH).requires_grad_()
     dy = source.normal(BATCH, LENGTH, WIDTH)
     y = block(x, p, "", scheme, kind, activation, LAYERS)

@@ -1,0 +1,42 @@
+// ModelConfig: the choices that a model is built from. One type for all architectures, so that a block, a stack and the
+// command line speak of the same things; what an architecture has no use for is ignored by it, and what can not work
+// together is refused by check().
+#pragma once
+
+#include <tape/nn/attention.h>
+#include <tape/nn/feed_forward.h>
+#include <tape/nn/norm.h>
+#include <tape/nn/positions.h>
+#include <tape/nn/scheme.h>
+
+namespace tape::inline TAPE_ABI::nn {
+
+struct ModelConfig {
+  int64_t vocab = 0;
+  int64_t context = 64;        ///< longest sequence
+  int64_t layers = 4;          ///< blocks; in an encoder-decoder model those of the encoder
+  int64_t decoder_layers = 0;  ///< encoder-decoder only: blocks of the decoder; 0 for as many as the encoder has
+  int64_t heads = 4;
+  int64_t width = 128;
+  int64_t hidden = 0;  ///< feed-forward width; 0 for default_hidden(activation, width)
+  Scheme scheme = Scheme::PreLN;
+  NormConfig norm = NormKind::Layer;
+  bool embedding_norm = false;  ///< a norm before the first block, as in BERT, also where the scheme has none
+  Activation activation = Activation::GELU;
+  Positions positions = Positions::Learned;
+  double rotary_base = 10000;
+  bool tied = true;  ///< the head shares the token embedding's weight
+  bool bias = true;  ///< in linear layers
+  double dropout = 0;
+  bool recompute = false;  ///< keep nothing inside blocks for backward: less memory, a third more time
+};
+
+/// Throws Error that names `model` and the field for a configuration that can not be built.
+void check(const ModelConfig& config, Architecture architecture);
+
+/// M: blocks of the decoder of an encoder-decoder model.
+inline int64_t decoder_layers(const ModelConfig& c) {
+  return c.decoder_layers > 0 ? c.decoder_layers : c.layers;
+}
+
+}  // namespace tape::inline TAPE_ABI::nn
