@@ -64,6 +64,12 @@ void elementwise(Rows& table) {
       {"add_bias", "", [](int64_t r, int64_t n) {
          return OpCase{{random_tensor({2, r, n}, 8), random_tensor({n}, 9)}, [](In x) { return add_bias(x[0], x[1]); }};
        }});
+  for (const bool single : {false, true}) {
+    table.push_back({"multiply_rows", single ? "one factor" : "", [=](int64_t r, int64_t n) {
+                       return OpCase{{random_tensor({2, r, n}, 8), random_tensor({single ? 1 : n}, 9)},
+                                     [](In x) { return multiply_rows(x[0], x[1]); }};
+                     }});
+  }
 }
 
 void softmax_and_loss(Rows& table) {

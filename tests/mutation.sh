@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Would the tests notice? Breaks one formula after the other in a copy of the source, most of them as public codebases
+# have broken it, and shows which test fails. Fails when a mutation goes unnoticed.
+#
+#   tests/mutation.sh                 all mutations (about a quarter of an hour)
+#   tests/mutation.sh WORD            those whose description contains WORD
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+word=${1-}
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+tar -c --exclude ./build --exclude ./.git --exclude ./runs . | tar -x -C "$copy" || exit 1
+cd "$copy" || exit 1
+export OMP_NUM_THREADS=${OMP_NUM_THREADS-2}
+caught=0
+missed=0
+
+build() {
+  cmake --build build --target tape_tests >build.log 2>&1
+}
+
+# What a run of the tests says: the name of the first test that fails, or nothing.
+first_failure() {
+  build/bin/tape_tests --abort "~[slow]~[schemes]~[tool]" >test.log 2>&1 && return
+  sed -n '/^-----*$/{n;p;q;}' test.log
+}
+
+# mutate "what is broken" FILE OLD NEW: replaces the first OLD in the file, builds, tests, and puts the file back.
+mutate() {
+  local what=$1 file=$2 old=$3 new=$4 text broken name
+  case $what in *"$word"*) ;; *) return ;; esac
+  text=$(<"$file")
+  broken=${text/"$old"/"$new"}
+  if [ "$text" = "$broken" ]; then
+    echo "MISSED  $what: $file has no «$old»"
+    missed=$((missed + 1))
+    return
+  fi
+  printf '%s\n' "$broken" >"$file"
+  if ! build; then
+    echo "MISSED  $what: does not compile"
+    tail -n 5 build.log
+    missed=$((missed + 1))
+  else
+    name=$(first_failure)
+    if [ -n "$name" ]; then
+      printf 'caught  %-62s %s\n' "$what" "$name"
+      caught=$((caught + 1))
+    else
+      echo "MISSED  $what: all tests passed"
+      missed=$((missed + 1))
+    fi
+  fi
+  printf '%s\n' "$text" >"$file"
+}
+
+echo "building the copy"
+cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DTAPE_EXAMPLES=ON >build.log 2>&1 && build || { tail -n 30 build.log; exit 1; }
+name=$(first_failure)
+if [ -n "$name" ]; then
+  echo "the tests already fail before anything is broken: $name"
+  exit 1
+fi
+
+scheme=nn/scheme.cpp
+constants=nn/scheme_constants.cpp
+mutate "DeepNorm: alpha on the branch (labml)" $scheme '.norm_sum = true, .skip = alpha' '.norm_sum = true, .branch = alpha'
+mutate "DeepNorm: no alpha" $scheme '.norm_sum = true, .skip = alpha' '.norm_sum = true'
+mutate "DeepNorm: beta with the sign lost (Mix-LN's baseline)" $constants 'std::pow(8 * layers, -0.25)' 'std::pow(8 * layers, 0.25)'
+mutate "DeepNorm: decoder counts two sublayers instead of three" $constants 'std::pow(3 * m, 0.25)' 'std::pow(2 * m, 0.25)'
+mutate "DeepNorm: encoder's beta of 1.15 (torchscale)" $constants '1 / (root * std::sqrt(2.0))' '1.15 / std::pow(n * n * n * n * m, 1.0 / 16)'
+mutate "DeepNorm: encoder's alpha without 27" $constants 'm / 27, 1.0 / 16' 'm, 1.0 / 16'
+mutate "DeepNorm: beta on queries and keys too" $constants 'WeightInit init{.base = xavier_normal(), .value = beta' 'WeightInit init{.base = xavier_normal(), .query_key = beta, .value = beta'
+mutate "DeepNorm: no beta on values" $constants '.value = beta, .attention_out' '.value = 1, .attention_out'
+mutate "Pre-LN: norm after the branch instead of before" $scheme '// x + f(norm(x))
+      return {.norm_input = true};' '// x + f(norm(x))
+      return {.norm_output = true};'
+mutate "Pre-LN: no final norm (PyTorch's first version)" nn/stack.cpp 'if (scheme.final_norm)' 'if (scheme.final_norm && depth.layers() > 1000)'
+mutate "Pre-LN: no final norm in the encoder of two" nn/stack.cpp 'if (scheme.final_norm)' 'if (scheme.final_norm && (depth.is_decoder || depth.decoder == 0))'
+mutate "Post-LN: norm before the sum instead of after" $scheme '// norm(x + f(x))
+      return {.norm_sum = true};' '// norm(x + f(x))
+      return {.norm_output = true};'
+mutate "Sub-LN: gain without the root" $constants 'return std::sqrt(std::log(2.0 * static_cast<double>(depth.layers())));' 'return std::log(2.0 * static_cast<double>(depth.layers()));'
+mutate "Admin: omega on the branch" $scheme '.norm_sum = true, .skip_gain' '.norm_sum = true, .branch_gain'
+mutate "Mix-LN: Post-LN in the last blocks" $scheme 'layer < post_ln_layers(depth)' 'layer >= depth.layers() - post_ln_layers(depth)'
+mutate "LNS: 1/l instead of its root" $scheme '1 / std::sqrt(static_cast<double>(layer + 1))' '1 / static_cast<double>(layer + 1)'
+mutate "KEEL: alpha in the first block" $scheme '.skip = layer > 0 ? alpha : 1' '.skip = alpha'
+mutate "HybridNorm: skip from the stream without norm" $scheme 'return {.norm_stream = true};' 'return {.norm_input = true};'
+mutate "ResiDual: norm of the wrong stream" nn/stack.cpp '(*final_norm_)(second_stream_ ? stream.sum : stream.x, where)' '(*final_norm_)(stream.x, where)'
+mutate "ReZero: starts at 1" $scheme '{LearnedGain::Kind::factor, 0}' '{LearnedGain::Kind::factor, 1}'
+mutate "Residual step: branch output added twice" nn/residual.cpp 'slots.skip == 1 ? add(skip, z, where)' 'slots.skip == 1 ? add(add(skip, z, where), z, where)'
+mutate "Parallel: feed-forward reads what attention wrote" nn/block.cpp 'const Tensor z = add(attention(x), feed_forward(x), where);' 'const Tensor z = add(attention(x), feed_forward(add(x, attention(x))), where);'
