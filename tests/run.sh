@@ -3,7 +3,7 @@
 #
 #   tests/run.sh               the optimised build and all its tests
 #   tests/run.sh all           what has to pass before a change is accepted: all parts below
-#   tests/run.sh PART...       some of: style release clang asan tsan portable debug
+#   tests/run.sh PART...       some of: style release schemes clang asan tsan portable debug nightly
 #
 # The last line counts tests: "N passed, N failed". Exits with 0 when none failed. Builds are in build/PART.
 set -u
@@ -14,7 +14,7 @@ parts=("$@")
 strict=OFF
 case "${1-}" in
   '') parts=(release) ;;
-  all) parts=(style release clang asan tsan) ;;
+  all) parts=(style release schemes clang asan tsan) ;;
 esac
 if [ "${1-}" = all ] || [ -n "${CI-}" ]; then strict=ON; fi
 
@@ -113,9 +113,9 @@ layout() {
 groups=(build tests)
 for part in "${parts[@]}"; do
   case $part in
-    release | portable | debug) ;;
+    release | schemes | nightly | portable | debug) ;;
     style | clang | asan | tsan) groups=(build tests ci) ;;
-    *) stop "there is no part '$part'; parts are style release clang asan tsan portable debug, or all" ;;
+    *) stop "there is no part '$part'; parts are style release schemes clang asan tsan portable debug nightly, or all" ;;
   esac
 done
 install_packages "${groups[@]}" || stop "packages are missing"
@@ -127,6 +127,7 @@ for part in "${parts[@]}"; do
   SECONDS=0
   case $part in
     style) style ;;
+    schemes | nightly) build release && OMP_NUM_THREADS=1 ctest_part "$part" -j "$(nproc)" ;;
     asan) build asan && OMP_NUM_THREADS=2 ctest_part asan -j "$(nproc)" ;;
     tsan) build tsan && OMP_NUM_THREADS=2 ctest_part tsan -j 1 ;;
     *) build "$part" && test_with_one_and_two_threads "$part" ;;
