@@ -13,6 +13,7 @@ int64_t post_ln_layers(const Depth& depth) {
 
 // CaiT's first λ, smaller where it is deeper.
 double first_layer_scale(int64_t layers) {
+  if (layers <= 18) return 0.1;
   return layers <= 24 ? 1e-5 : 1e-6;
 }
 

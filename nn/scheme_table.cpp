@@ -50,7 +50,7 @@ constexpr std::array<SchemeInfo, 19> table{{
     {Scheme::ResiDual, "resi-dual", "ResiDual", "norm(x + f(x)) beside s + f(x), in the end x + norm(s)", "none", false,
      true, true, "Xie et al. 2023, arXiv 2304.14802, section 3", ""},
     {Scheme::LayerScale, "layerscale", "LayerScale", "x + λ ⊙ f(norm(x)), λ learned",
-     "λ starts at 1e-5, deeper than 24 blocks at 1e-6", false, true, false,
+     "λ starts at 0.1, deeper than 18 blocks at 1e-5, deeper than 24 at 1e-6", false, true, false,
      "Touvron et al. 2021 (CaiT), arXiv 2103.17239, section 2", ""},
     {Scheme::ReZero, "rezero", "ReZero", "x + α·f(x), α learned", "α starts at 0", false, false, true,
      "Bachlechner et al. 2020, arXiv 2003.04887, section 3",
