@@ -107,8 +107,8 @@ double init_stddev(const Init& init, int64_t fan_in, int64_t fan_out, double gai
   return 0;
 }
 
-double gpt2_residual_gain(int64_t layers) {
-  return 1 / std::sqrt(2.0 * static_cast<double>(layers));
+double gpt2_residual_gain(int64_t branches) {
+  return 1 / std::sqrt(static_cast<double>(branches));
 }
 
 void initialize(const ParameterList& list, Seed seed) {

@@ -23,9 +23,10 @@ Init constant_init(double value);
 /// The standard deviation that an Init gives a weight (out, in) with the given gain.
 double init_stddev(const Init& init, int64_t fan_in, int64_t fan_out, double gain);
 
-/// GPT-2's factor on the two projections of a layer that write to the residual stream: 1/√(2·layers), so that the sum
-/// over all branches starts with the variance of one. Radford et al. 2019, section 2.3.
-double gpt2_residual_gain(int64_t layers);
+/// GPT-2's factor on the projections that write to the residual stream: 1/√branches, so that the sum over all branches
+/// of a stack (2L, or 3M in a decoder with cross attention) starts with the variance of one. Radford et al. 2019,
+/// section 2.3.
+double gpt2_residual_gain(int64_t branches);
 
 /// The distribution of a model's weights and the gain of each role, as residual schemes ask for different ones.
 struct WeightInit {

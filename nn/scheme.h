@@ -113,7 +113,8 @@ struct Slots {
 Slots plan(Scheme scheme, const Depth& depth, int64_t layer, Sublayer sublayer);
 
 /// The first values of a sublayer's weights. Schemes that came with Xavier values have these, times β where the scheme
-/// asks for it; the others have those of GPT-2: normal 0.02, with 1/√(2L) on the projections that write to the stream.
+/// asks for it; the others have those of GPT-2: normal 0.02, with 1/√(2L) (in a decoder with cross attention 1/√(3M))
+/// on the projections that write to the stream.
 WeightInit scheme_init(Scheme scheme, const Depth& depth, Sublayer sublayer);
 /// The first values of embeddings (rows, width): normal with 0.02, or beside Xavier values 1/√width, with which a tied
 /// head starts with scores of unit variance; T-Fixup scales these down.

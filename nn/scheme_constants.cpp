@@ -73,7 +73,7 @@ SchemeConstants scheme_constants(Scheme scheme, const Depth& depth) {
 WeightInit scheme_init(Scheme scheme, const Depth& depth, Sublayer sublayer) {
   if (!scheme_info(scheme).xavier) {
     // Layer norm scaling does without the factor: its norms shrink what deep blocks write already.
-    const double gain = scheme == Scheme::LayerNormScaling ? 1 : gpt2_residual_gain(depth.layers());
+    const double gain = scheme == Scheme::LayerNormScaling ? 1 : gpt2_residual_gain(depth.sublayers());
     return {.base = normal_init(), .attention_out = gain, .down = gain};
   }
   double beta = scheme_constants(scheme, depth).beta;

@@ -181,7 +181,7 @@ TEST_CASE("Pre-LN starts as GPT-2: 0.02, and the weights that write to the strea
   for (const int64_t layers : {2, 8}) {
     const nn::GPT gpt = gpt_of(nn::Scheme::PreLN, layers);
     const double scaled = 0.02 / std::sqrt(2.0 * static_cast<double>(layers));
-    CHECK(nn::gpt2_residual_gain(layers) * 0.02 == Approx(scaled).epsilon(1e-12));
+    CHECK(nn::gpt2_residual_gain(2 * layers) * 0.02 == Approx(scaled).epsilon(1e-12));
     for (const LeafPtr& leaf : nn::parameters(gpt)) {
       if (leaf->shape.rank() != 2) continue;
       const bool writes = leaf->name.ends_with("attn.out.weight") || leaf->name.ends_with("mlp.down.weight");
