@@ -23,50 +23,83 @@ struct RowStatistics {
   real normalized(real x) const { return (x - mean) * r + shift; }
 };
 
+template <class T>
 struct Deviations {
-  real sum = 0;
-  real squares = 0;
+  T sum = 0;
+  T squares = 0;
 };
 
-// Σ (x - mean) and Σ (x - mean)².
-template <bool centered>
-Deviations deviations(const real* x, int64_t n, real mean) {
-  real sum = 0;
-  real squares = 0;
+// Σ (x - mean) and Σ (x - mean)², in the precision of the mean.
+template <bool centered, class T>
+Deviations<T> deviations(const real* x, int64_t n, T mean) {
+  T sum = 0;
+  T squares = 0;
 #pragma omp simd reduction(+ : sum, squares)
   for (int64_t i = 0; i < n; ++i) {
-    const real d = x[i] - mean;
+    const T d = static_cast<T>(x[i]) - mean;
     if constexpr (centered) sum += d;
     squares += d * d;
   }
   return {sum, squares};
 }
 
+// The mean that rows are taken around, what its rounding lost, and the mean square around the true one.
+struct Moments {
+  real mean = 0;
+  real lost = 0;
+  double variance = 0;
+};
+
+// In double: for rows whose squares overflow or vanish, and rows of (nearly) equal numbers, where the rounding of the
+// mean outweighs the spread.
+template <bool centered>
+Moments careful_moments(const real* x, int64_t n) {
+  const auto count = static_cast<double>(n);
+  double mean = 0;
+  if constexpr (centered) {
+    for (int again = 0; again < 2; ++again) mean += deviations<true>(x, n, mean).sum / count;
+  }
+  Moments m;
+  m.mean = static_cast<real>(mean);
+  m.lost = static_cast<real>(mean - static_cast<double>(m.mean));
+  m.variance = deviations<centered>(x, n, mean).squares / count;
+  return m;
+}
+
+template <bool centered>
+Moments moments(const real* x, int64_t n) {
+  const auto count = static_cast<real>(n);
+  Moments m;
+  if constexpr (centered) m.mean = row_sum(x, n) / count;
+  const Deviations<real> d = deviations<centered>(x, n, m.mean);
+  m.lost = d.sum / count;
+  if (!is_safe_square(d.squares) || m.lost * d.sum > d.squares / 128) return careful_moments<centered>(x, n);
+  m.variance = static_cast<double>(d.squares / count) - static_cast<double>(m.lost) * static_cast<double>(m.lost);
+  return m;
+}
+
 template <bool centered>
 RowStatistics row_statistics(const real* x, int64_t n, double eps, EpsPlace place) {
-  const auto count = static_cast<real>(n);
+  const Moments m = moments<centered>(x, n);
+  const double variance = std::max(m.variance, 0.0);
   RowStatistics s;
-  if constexpr (centered) s.mean = row_sum(x, n) / count;
-  Deviations d = deviations<centered>(x, n, s.mean);
-  if constexpr (centered) {
-    // In a row of (nearly) equal numbers the mean's rounding outweighs the spread: once more around a better mean.
-    if (d.sum / count * d.sum > d.squares / 128) {
-      s.mean += d.sum / count;
-      d = deviations<centered>(x, n, s.mean);
-    }
-  }
-  const real lost = d.sum / count;
-  const double variance =
-      static_cast<double>(d.squares / count) - static_cast<double>(lost) * static_cast<double>(lost);
+  s.mean = m.mean;
   if (place == EpsPlace::inside) {
-    s.r = static_cast<real>(1 / std::sqrt(std::max(variance, 0.0) + eps));
+    s.r = static_cast<real>(inverse_or_zero(std::sqrt(variance + eps)));
   } else {
-    const double deviation = std::sqrt(std::max(variance, 0.0));
-    s.r = static_cast<real>(1 / (deviation + eps));
-    s.slope = static_cast<real>(deviation > 0 ? (deviation + eps) / deviation : 0);
+    const double deviation = std::sqrt(variance);
+    s.r = static_cast<real>(inverse_or_zero(deviation + eps));
+    // Capped where the deviation is so small that the term with this factor vanishes.
+    s.slope = static_cast<real>(std::min((deviation + eps) * inverse_or_zero(deviation), 1e30));
   }
-  s.shift = -lost * s.r;
+  s.shift = -m.lost * s.r;
   return s;
+}
+
+// ⌈partial·columns⌉, at least 1. Rounding does not make 0.07·100 eight.
+int64_t columns_seen(double partial, int64_t columns) {
+  const double share = partial * static_cast<double>(columns);
+  return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(share * (1 - 1e-12))));
 }
 
 void check(const Op& op, const Tensor& x, const Tensor& weight, const Tensor& bias, const NormOptions& o) {
@@ -84,7 +117,7 @@ void check(const Op& op, const Tensor& x, const Tensor& weight, const Tensor& bi
 }
 
 // y = x̂ ⊙ w + b,  x̂ = (x - μ)·r      x (…, C)   w, b (C) or absent      LayerNorm: μ = mean(x).  RMSNorm: μ = 0.
-//   s = √mean((x-μ)²)    r = 1/√(s² + ε), or 1/(s + ε)    saves x and, for each row, μ and r
+//   s = √mean((x-μ)²)    r = 1/√(s² + ε), or 1/(s + ε); 0 where that is 1/0    saves x and, for each row, μ and r
 //   g = w⊙dy    dx = r·(g - [LayerNorm] mean(g) - x̂·mean(g⊙x̂))    dw = Σ_rows dy⊙x̂    db = Σ_rows dy
 // With ε outside of the root the last term of dx has the factor (s + ε)/s. A partial norm takes s from the first k
 // columns: these alone have the last term, with Σ(g⊙x̂)/k.
@@ -94,9 +127,10 @@ Tensor normalize(const char* name, const Tensor& x, const Tensor& weight, const 
                  Where where) {
   const Op op(name, where);
   check(op, x, weight, bias, o);
+  if (centered) op.require(o.partial == 1, "partial is for rms_norm: the mean is that of all columns");
   const int64_t rows = x.rows();
   const int64_t columns = x.last();
-  const auto seen = static_cast<int64_t>(std::ceil(o.partial * static_cast<double>(columns)));
+  const int64_t seen = columns_seen(o.partial, columns);
   const real offset = o.unit_offset ? 1 : 0;
   const Storage saved = Storage::of<RowStatistics>(rows);
   Tensor y = Tensor::uninitialized(x.shape());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -36,6 +37,26 @@ inline real row_dot(const real* x, const real* y, int64_t n) {
 #pragma omp simd reduction(+ : sum)
   for (int64_t i = 0; i < n; ++i) sum += x[i] * y[i];
   return sum;
+}
+
+/// False for a sum of squares that has overflowed, or is so small that some of its terms have vanished, and for NaN.
+inline bool is_safe_square(real sum) {
+  return sum > std::numeric_limits<real>::min() * static_cast<real>(1e10) && sum <= std::numeric_limits<real>::max();
+}
+
+/// √Σ x², also where the squares overflow or vanish.
+inline double row_length(const real* x, int64_t n) {
+  const real squares = row_dot(x, x, n);
+  if (is_safe_square(squares)) return std::sqrt(static_cast<double>(squares));
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  return std::sqrt(sum);
+}
+
+/// 1/x, but 0 for 0; NaN for NaN.
+inline double inverse_or_zero(double x) {
+  return x == 0 ? 0 : 1 / x;
 }
 
 /// y_i = e^(x_i - shift), returns Σ y. x and y may be the same.
