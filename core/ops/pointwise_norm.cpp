@@ -18,6 +18,36 @@ struct Erf {
   static real slope(real u, real) { return std::numbers::inv_sqrtpi_v<real> * 2 * exp_(-u * u); }
 };
 
+struct ScalarSums {
+  real alpha = 0;
+  real shift = 0;
+};
+
+// One row of backward: adds dy⊙h and dy to `sums`, hands each du to put(c, du), returns Σ du⊙x and Σ du. What is done
+// with du is a parameter and no condition inside, so that the loop vectorises.
+template <class H, class Put>
+ScalarSums walk_back(const real* x, const real* dy, const real* w, real a, real s, int64_t columns, real* sums,
+                     Put put) {
+  real alpha = 0;
+  real shift = 0;
+#pragma omp simd reduction(+ : alpha, shift)
+  for (int64_t c = 0; c < columns; ++c) {
+    const real u = a * x[c] + s;
+    const real h = H::value(u);
+    const real du = (w ? w[c] : 1) * dy[c] * H::slope(u, h);
+    alpha += du * x[c];
+    shift += du;
+    sums[c] += dy[c] * h;
+    sums[columns + c] += dy[c];
+    put(c, du);
+  }
+  return {alpha, shift};
+}
+
+void need_scalar(const Op& op, const char* what, const Tensor& t) {
+  if (t.shape() != Shape{1}) op.fail(str(what, t.leaf() ? t.name() + " " : "", t.shape(), " must be (1)"));
+}
+
 // y = h ⊙ w + b,  h = h(u),  u = α·x + s      x (…, C)   α, s (1)   w, b (C) or absent      saves x
 //   du = w⊙dy⊙h'(u)    dx = α·du    dα = Σ du⊙x    ds = Σ du    dw = Σ_rows dy⊙h    db = Σ_rows dy
 template <class H>
@@ -27,12 +57,12 @@ Tensor squash(const char* name, const Tensor& x, const Tensor& alpha, const Tens
   op.need({&x, &alpha});
   const int64_t columns = x.last();
   if (x.rank() < 1 || columns == 0) op.fail(str("x ", x.shape(), " has no elements along its last axis"));
-  if (alpha.shape() != Shape{1}) op.fail(str("alpha ", alpha.shape(), " must be (1)"));
-  if (shift && shift.shape() != Shape{1}) op.fail(str("shift ", shift.shape(), " must be (1)"));
+  need_scalar(op, "alpha ", alpha);
+  if (shift) need_scalar(op, "shift ", shift);
   for (const Tensor* p : {&weight, &bias}) {
     if (*p && p->shape() != Shape{columns}) {
-      op.fail(str(p == &weight ? "weight " : "bias ", p->shape(), " must be (", columns, "), the last size of x ",
-                  x.shape()));
+      op.fail(str(p == &weight ? "weight " : "bias ", p->leaf() ? p->name() + " " : "", p->shape(), " must be (",
+                  columns, "), the last size of x ", x.shape()));
     }
   }
   const int64_t rows = x.rows();
@@ -62,21 +92,14 @@ Tensor squash(const char* name, const Tensor& x, const Tensor& alpha, const Tens
       for (int64_t row = begin; row < end; ++row) {
         const real* xr = in + row * columns;
         const real* dyr = dy + row * columns;
-        real d_alpha = 0;
-        real d_shift = 0;
-#pragma omp simd reduction(+ : d_alpha, d_shift)
-        for (int64_t c = 0; c < columns; ++c) {
-          const real u = a * xr[c] + s;
-          const real h = H::value(u);
-          const real du = (w ? w[c] : 1) * dyr[c] * H::slope(u, h);
-          d_alpha += du * xr[c];
-          d_shift += du;
-          sums[c] += dyr[c] * h;
-          sums[columns + c] += dyr[c];
-          if (wants_x) dx.put(row * columns + c, a * du);
-        }
-        sums[2 * columns] += d_alpha;
-        sums[2 * columns + 1] += d_shift;
+        real* out = wants_x ? dx.data + row * columns : nullptr;
+        const auto walk = [=](auto put) { return walk_back<H>(xr, dyr, w, a, s, columns, sums, put); };
+        const auto drop = [](int64_t, real) {};
+        const auto set = [=](int64_t c, real du) { out[c] = a * du; };
+        const auto add = [=](int64_t c, real du) { out[c] += a * du; };
+        const ScalarSums d = !wants_x ? walk(drop) : dx.accumulate ? walk(add) : walk(set);
+        sums[2 * columns] += d.alpha;
+        sums[2 * columns + 1] += d.shift;
       }
     });
     const real* sums = totals.as<real>();
