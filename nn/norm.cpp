@@ -20,8 +20,9 @@ bool is_pointwise(NormKind kind) {
   return kind == NormKind::DyT || kind == NormKind::Derf;
 }
 
-const NormConfig& checked(const NormConfig& config) {
+const NormConfig& checked(const NormConfig& config, int64_t width) {
   check(config);
+  if (width < 1) throw Error(str("norm ", name_of(config.kind), ": width must be at least 1, it is ", width));
   return config;
 }
 
@@ -67,10 +68,11 @@ void check(const NormConfig& c) {
   require(c.gain || c.kind != NormKind::Scale, "gain", "can not be left out: it is all that scale has");
   require(!c.bias.value_or(false) || c.kind != NormKind::Scale, "bias", "is not part of scale");
   require(c.alpha > 0 && std::isfinite(c.alpha), "alpha", "must be a finite number above 0");
+  require(c.alpha == NormConfig().alpha || is_pointwise(c.kind), "alpha", "is for dyt and derf");
 }
 
 Norm::Norm(const NormConfig& config_, int64_t width)
-    : config(checked(config_)),
+    : config(checked(config_, width)),
       weight(weight_of(config, width)),
       bias(has_bias(config) ? Parameter({width}, zeros_init(), false) : Parameter()),
       alpha(is_pointwise(config.kind) ? Parameter({1}, constant_init(config.alpha), false) : Parameter()),

@@ -8,8 +8,11 @@
 //   DyT         y = tanh(α·x) ⊙ w + b                      invariant to nothing: no statistic, each number by itself
 //   Derf        y = erf(α·x + s) ⊙ w + b                   the same
 //
-// To add a norm: write its op (core/ops/), add a name to NormKind and to the names in norm.cpp, its parameters there to
-// Norm's constructor, and a line to Norm::operator().
+// To add a norm:
+//   core/ops/           the op, forward and backward, its contract in a header
+//   nn/norm.h           a name in NormKind, a case in Norm::operator(), a line above
+//   nn/norm.cpp         its name in kind_names, its parameters in Norm's constructor, in check() what it has no use for
+//   tests/              a row in support/op_table.cpp, a twin in norm_twins_test.cpp, a case in golden/norms.py
 #pragma once
 
 #include <optional>
@@ -35,7 +38,7 @@ EpsPlace eps_place(std::string_view name);
 /// A norm's kind and its settings. Converts from a kind, so that `.norm = NormKind::RMS` gives the usual settings.
 struct NormConfig {
   NormKind kind;
-  double eps = 1e-5;
+  double eps = 1e-5;                      ///< not used by dyt and derf
   EpsPlace eps_place = EpsPlace::inside;  ///< layer and rms
   bool gain = true;                       ///< a learned gain for each column; ScaleNorm always has its own
   std::optional<bool> bias = {};          ///< by default layer, dyt and derf have one, rms and scale none
@@ -56,9 +59,10 @@ struct Norm {
   Parameter alpha;   ///< (1), dyt and derf
   Parameter shift;   ///< (1), starts at 0, derf
 
+  /// Throws Error where check() does, and for a width below 1.
   Norm(const NormConfig& config, int64_t width);
 
-  /// x (…, C) → (…, C).
+  /// x (…, C) → (…, C). A norm of each head takes x (B, T, H·D) as reshape(x, {B, T, H, D}), which copies nothing.
   Tensor operator()(const Tensor& x, Where where = Where::here()) const {
     const NormOptions options{config.eps, config.eps_place, config.unit_offset, config.partial};
     switch (config.kind) {
