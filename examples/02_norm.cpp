@@ -1,5 +1,5 @@
 // 02_norm: inside LayerNorm and RMSNorm. What they compute, what they ignore, where they agree, what their derivative
-// can not see, and why the variance is computed around the mean.
+// can not see, why the variance is computed around the mean, and what their relatives do.
 //
 //   build/release/bin/02_norm
 #include <fmt/format.h>
@@ -196,6 +196,33 @@ void large_means() {
   }
 }
 
+void relatives(const Tensor& x) {
+  title("6. Relatives");
+  fmt::print(
+      "  ScaleNorm  y = g·x / |x|          one gain for the whole row, here sqrt(6): then it is RMSNorm\n"
+      "  pRMSNorm   y = x / sqrt(mean(x²) of the first columns + eps)          here a third of them\n"
+      "  DyT        y = tanh(a·x)          no statistic at all: each number by itself, here a = 0.5\n"
+      "  Derf       y = erf(a·x + s)       the same with the error function, here s = 0\n\n");
+  const Tensor gain = Tensor::full({1}, static_cast<real>(std::sqrt(static_cast<double>(x.size()))));
+  const Tensor half = Tensor::full({1}, real{0.5});
+  const Tensor zero = Tensor::zeros({1});
+  const std::pair<const char*, Norm> norms[] = {
+      {"RMSNorm", rms},
+      {"ScaleNorm", [&](const Tensor& t) { return scale_norm(t, gain, eps); }},
+      {"pRMSNorm", [&](const Tensor& t) { return rms_norm(t, {}, {}, {.eps = eps, .partial = 1.0 / 3}); }},
+      {"DyT", [&](const Tensor& t) { return dyt(t, half, {}, {}); }},
+      {"Derf", [&](const Tensor& t) { return derf(t, half, zero, {}, {}); }}};
+  fmt::print("  {:<12}{:<48}{:>16}{:>18}\n", "", "  the same row", "change at 10·x", "change at x + 5");
+  for (const auto& [name, norm] : norms) {
+    fmt::print("  {:<12}{:<48}{:>16.5f}{:>18.5f}\n", name, listed(norm(x).values()),
+               largest_difference(norm(affine(x, 10, 0)), norm(x)), largest_difference(norm(affine(x, 1, 5)), norm(x)));
+  }
+  fmt::print(
+      "\nScaleNorm is RMSNorm here. pRMSNorm lets one large number through where its columns do not see it. DyT and\n"
+      "Derf keep each number within 1 but do not ignore the scale: large numbers all become 1 or -1, and where they\n"
+      "do, nothing of the gradient comes back.\n");
+}
+
 }  // namespace
 
 int main() {
@@ -205,5 +232,6 @@ int main() {
   where_they_agree(x);
   what_the_derivative_can_not_see(x);
   large_means();
+  relatives(x);
   fmt::print("\nNext: 03_schemes shows what changes with the place of the norm; nn/norm.h is the module.\n");
 }

@@ -57,6 +57,7 @@ struct Model {
   Parameter tokens = parameter_of(random_tensor({vocabulary, width}, 1), "tokens");
   Parameter gain = parameter_of(random_tensor({width}, 2), "gain");
   Parameter bias = parameter_of(random_tensor({width}, 3), "bias");
+  Parameter factor = parameter_of(random_tensor({1}, 10, 0.5, 1), "factor");
   Parameter qkv = parameter_of(random_tensor({3 * width, width}, 4), "qkv");
   Parameter up = parameter_of(random_tensor({4 * width, width}, 5), "up");
   Parameter up_bias = parameter_of(random_tensor({4 * width}, 6), "up_bias");
@@ -72,6 +73,7 @@ struct Model {
     options.dropout = 0.1;
     x = x + attention_packed(linear(layer_norm(x, gain, bias), qkv), options, &random);
     x = axpy(1.5, x, checkpoint([this](const Tensor& t) { return feed_forward(t); }, rms_norm(x, gain)));
+    x = scale_norm(dyt(x, factor, gain, bias), factor) + derf(x, factor, factor, gain, bias);
     x = concatenate({slice(x, 2, 0, width / 2), scale(slice(x, 2, width / 2, width), 0.5)}, 2);
     x = softmax(x) * silu(x) + reshape(reshape(x, {-1, width}), {x.shape()[0], context, width});
     return cross_entropy(linear(x, tokens), targets) + scale(mean(x * x), 0.01);
@@ -115,8 +117,8 @@ TEST_CASE("From the third step on nothing is allocated", "[allocation]") {
         tape.backward(loss);
         losses[step] = loss.item();
       }
-      for (const Parameter* p :
-           {&model.tokens, &model.gain, &model.bias, &model.qkv, &model.up, &model.up_bias, &model.down}) {
+      for (const Parameter* p : {&model.tokens, &model.gain, &model.bias, &model.factor, &model.qkv, &model.up,
+                                 &model.up_bias, &model.down}) {
         (*p)->has_gradient = false;
       }
       steps[step] = taken() - before;
