@@ -185,7 +185,7 @@ TEST_CASE(
   // Theorem 1 of Xiong et al. 2020, at first values, all Xavier: placement is what differs. Four times as deep.
   const auto gradient_at = [](Scheme scheme, int64_t layers) {
     double sum = 0;
-    for (const uint64_t seed : {1, 2, 3, 4}) {
+    for (const uint64_t seed : {1U, 2U, 3U, 4U}) {
       const nn::Stack stack({.heads = 2, .width = 48, .hidden = 48, .scheme = scheme}, Depth::encoder_only(layers));
       nn::name_parameters(stack);
       for (const LeafPtr& leaf : nn::parameters(stack)) {
