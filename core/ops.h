@@ -15,6 +15,7 @@
 #include <tape/core/ops/loss.h>
 #include <tape/core/ops/matmul.h>
 #include <tape/core/ops/norm.h>
+#include <tape/core/ops/pointwise_norm.h>
 #include <tape/core/ops/reduce.h>
 #include <tape/core/ops/rotary.h>
 #include <tape/core/ops/shape_ops.h>

@@ -1,6 +1,7 @@
 #include <tape/nn/norm.h>
 
 #include <array>
+#include <cmath>
 
 #include <tape/nn/names.h>
 
@@ -8,15 +9,71 @@ namespace tape::inline TAPE_ABI::nn {
 
 namespace {
 
-constexpr std::array<Named<NormKind>, 2> norm_names{{{NormKind::Layer, "layer"}, {NormKind::RMS, "rms"}}};
+constexpr std::array<Named<NormKind>, 5> kind_names{{{NormKind::Layer, "layer"},
+                                                     {NormKind::RMS, "rms"},
+                                                     {NormKind::Scale, "scale"},
+                                                     {NormKind::DyT, "dyt"},
+                                                     {NormKind::Derf, "derf"}}};
+constexpr std::array<Named<EpsPlace>, 2> place_names{{{EpsPlace::inside, "inside"}, {EpsPlace::outside, "outside"}}};
+
+bool is_pointwise(NormKind kind) {
+  return kind == NormKind::DyT || kind == NormKind::Derf;
+}
+
+const NormConfig& checked(const NormConfig& config) {
+  check(config);
+  return config;
+}
+
+bool has_bias(const NormConfig& c) {
+  return c.bias.value_or(c.kind == NormKind::Layer || is_pointwise(c.kind));
+}
+
+Parameter weight_of(const NormConfig& c, int64_t width) {
+  if (c.kind == NormKind::Scale) return Parameter({1}, constant_init(std::sqrt(static_cast<double>(width))), false);
+  if (!c.gain) return {};
+  return Parameter({width}, c.unit_offset ? zeros_init() : ones_init(), false);
+}
 
 }  // namespace
 
 std::string_view name_of(NormKind kind) {
-  return find_name(kind, norm_names);
+  return find_name(kind, kind_names);
 }
 NormKind norm_kind(std::string_view name) {
-  return find_value("norm", name, norm_names);
+  return find_value("norm", name, kind_names);
 }
+bool is_scale_invariant(NormKind kind) {
+  return !is_pointwise(kind);
+}
+std::string_view name_of(EpsPlace place) {
+  return find_name(place, place_names);
+}
+EpsPlace eps_place(std::string_view name) {
+  return find_value("place of eps", name, place_names);
+}
+
+void check(const NormConfig& c) {
+  const auto require = [&c](bool holds, const char* field, const char* rule) {
+    if (!holds) throw Error(str("norm ", name_of(c.kind), ": ", field, " ", rule));
+  };
+  const bool by_statistic = c.kind == NormKind::Layer || c.kind == NormKind::RMS;
+  require(c.eps >= 0 && std::isfinite(c.eps), "eps", "must be a finite number of at least 0");
+  require(c.kind != NormKind::Scale || c.eps > 0, "eps", "must be above 0");
+  require(c.eps_place == EpsPlace::inside || by_statistic, "eps_place", "can only be outside for layer and rms");
+  require(!c.unit_offset || (by_statistic && c.gain), "unit_offset", "is for layer and rms with a gain");
+  require(c.partial > 0 && c.partial <= 1, "partial", "must be above 0 and at most 1");
+  require(c.partial == 1 || c.kind == NormKind::RMS, "partial", "is for rms: other norms look at all columns");
+  require(c.gain || c.kind != NormKind::Scale, "gain", "can not be left out: it is all that scale has");
+  require(!c.bias.value_or(false) || c.kind != NormKind::Scale, "bias", "is not part of scale");
+  require(c.alpha > 0 && std::isfinite(c.alpha), "alpha", "must be a finite number above 0");
+}
+
+Norm::Norm(const NormConfig& config_, int64_t width)
+    : config(checked(config_)),
+      weight(weight_of(config, width)),
+      bias(has_bias(config) ? Parameter({width}, zeros_init(), false) : Parameter()),
+      alpha(is_pointwise(config.kind) ? Parameter({1}, constant_init(config.alpha), false) : Parameter()),
+      shift(config.kind == NormKind::Derf ? Parameter({1}, zeros_init(), false) : Parameter()) {}
 
 }  // namespace tape::inline TAPE_ABI::nn

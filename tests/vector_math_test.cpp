@@ -85,6 +85,21 @@ TEST_CASE("exp_ is accurate to 1.5e-7 and ends in 0, infinity and NaN", "[vector
   CHECK(exp_(-infinity) == 0.0f);
 }
 
+TEST_CASE("erf_ is accurate to 3e-7, odd, and bounded by 1", "[vector_math]") {
+  CHECK(relative_error(
+            30.0f, 1e-37, [](float x) { return erf_(x); }, [](double x) { return std::erf(x); }) < 3e-7);
+  bool odd = true;
+  bool bounded = true;
+  for (float x = 0; x < 6; x += 0.00037f) {
+    odd = odd && erf_(-x) == -erf_(x);
+    bounded = bounded && std::abs(erf_(x)) <= 1;
+  }
+  CHECK(odd);
+  CHECK(bounded);
+  CHECK(erf_(infinity) == 1.0f);
+  CHECK(erf_(-infinity) == -1.0f);
+}
+
 TEST_CASE("tanh_ is accurate to 2.5e-7, odd, and bounded by 1", "[vector_math]") {
   CHECK(relative_error(
             30.0f, 1e-37, [](float x) { return tanh_(x); }, [](double x) { return std::tanh(x); }) < 2.5e-7);

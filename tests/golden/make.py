@@ -9,13 +9,14 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import blocks  # noqa: E402
+import norms  # noqa: E402
 import ops  # noqa: E402
 import optim  # noqa: E402
 import schemes  # noqa: E402
 
 
 def main(folder):
-    for part in (ops, blocks, optim, schemes):
+    for part in (ops, norms, blocks, optim, schemes):
         part.main(folder)
 
 

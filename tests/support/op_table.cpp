@@ -157,6 +157,49 @@ void norms(Rows& table) {
     row(op, "without weight", false, true);
     row(op, "without either", false, false);
   }
+  const auto with_options = [&](const char* op, const char* variant, const NormOptions& options) {
+    const bool layer = std::string(op) == "layer_norm";
+    table.push_back({op, variant, [=](int64_t r, int64_t n) {
+                       const int64_t columns = n + 1;  // LayerNorm of a single column has no gradient
+                       return OpCase{{random_tensor({2, r, columns}, 23), random_tensor({columns}, 24, 0.5, 2),
+                                      random_tensor({columns}, 25)},
+                                     [=](In x) {
+                                       return layer ? layer_norm(x[0], x[1], x[2], options)
+                                                    : rms_norm(x[0], x[1], x[2], options);
+                                     }};
+                     }});
+  };
+  const NormOptions outside{.eps = 0.2, .eps_place = EpsPlace::outside};
+  with_options("layer_norm", "eps outside", outside);
+  with_options("rms_norm", "eps outside", outside);
+  with_options("layer_norm", "unit offset", {.eps = 0.05, .unit_offset = true});
+  with_options("rms_norm", "unit offset", {.eps = 0.05, .unit_offset = true});
+  with_options("rms_norm", "partial", {.eps = 0.05, .partial = 0.4});
+  with_options("rms_norm", "partial, eps outside", {.eps = 0.2, .eps_place = EpsPlace::outside, .partial = 0.4});
+}
+
+void norms_with_factors(Rows& table) {
+  const auto single = [](uint64_t seed) { return random_tensor({1}, seed, 0.5, 1.5); };
+  for (const double eps : {1e-5, 50.0}) {  // the second is above the length of every row: the linear part
+    table.push_back({"scale_norm", eps > 1 ? "below eps" : "", [=](int64_t r, int64_t n) {
+                       return OpCase{{random_tensor({2, r, n + 1}, 23), single(24)},
+                                     [=](In x) { return scale_norm(x[0], x[1], eps); }};
+                     }});
+  }
+  table.push_back({"dyt", "", [=](int64_t r, int64_t n) {
+                     return OpCase{{random_tensor({2, r, n}, 23, -2, 2), single(24), random_tensor({n}, 25, 0.5, 2),
+                                    random_tensor({n}, 26)},
+                                   [](In x) { return dyt(x[0], x[1], x[2], x[3]); }};
+                   }});
+  table.push_back(
+      {"dyt", "without either", [=](int64_t r, int64_t n) {
+         return OpCase{{random_tensor({2, r, n}, 23, -2, 2), single(24)}, [](In x) { return dyt(x[0], x[1], {}, {}); }};
+       }});
+  table.push_back({"derf", "", [=](int64_t r, int64_t n) {
+                     return OpCase{{random_tensor({2, r, n}, 23, -2, 2), single(24), single(27),
+                                    random_tensor({n}, 25, 0.5, 2), random_tensor({n}, 26)},
+                                   [](In x) { return derf(x[0], x[1], x[2], x[3], x[4]); }};
+                   }});
 }
 
 void choosing(Rows& table) {
@@ -293,6 +336,7 @@ Rows make_table() {
   softmax_and_loss(table);
   products(table);
   norms(table);
+  norms_with_factors(table);
   choosing(table);
   moving(table);
   attention_rows(table);
