@@ -36,10 +36,11 @@ ParameterList redrawn(const Module& module, uint64_t seed) {
   const ParameterList list = nn::named_parameters(module);
   randomize(list, seed);
   for (const LeafPtr& leaf : list) {
-    if (leaf->name.ends_with("_gain"))
-      std::ranges::copy(random_tensor(leaf->shape, ++seed, 0.5, 1.5).values(), leaf->data());
-    if (leaf->name.ends_with(".alpha"))
-      std::ranges::copy(random_tensor(leaf->shape, ++seed, 0.1, 0.2).values(), leaf->data());
+    const auto draw = [&](double low, double high) {
+      std::ranges::copy(random_tensor(leaf->shape, ++seed, low, high).values(), leaf->data());
+    };
+    if (leaf->name.ends_with("_gain")) draw(0.5, 1.5);
+    if (leaf->name.ends_with(".alpha")) draw(0.1, 0.2);
   }
   return list;
 }
