@@ -247,4 +247,26 @@ TEST_CASE("One thread and two give the same bits of logits and gradients, under 
   });
 }
 
+TEST_CASE("One thread and two give the same bits also where they share the work, under every scheme",
+          "[nn][scheme][property][threads]") {
+  for (const Choice& choice : every_choice()) {
+    INFO(choice.name());
+    Sample s(choice, 4);
+    s.config = {.vocab = 40,
+                .context = 32,
+                .layers = 2,
+                .decoder_layers = 2,
+                .heads = 2,
+                .width = 64,
+                .scheme = choice.scheme,
+                .norm = choice.norm};
+    s.source = random_ids({8, 32}, 40, 5);
+    s.target = random_ids({8, 32}, 40, 6);
+    s.lengths = Ids::from({8}, {32, 31, 20, 8, 32, 1, 16, 30});
+    check_threads<GPT>(s);
+    check_threads<Bert>(s);
+    check_threads<EncoderDecoder>(s);
+  }
+}
+
 }  // namespace tape::inline TAPE_ABI::test
