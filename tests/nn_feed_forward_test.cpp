@@ -1,16 +1,13 @@
 // Feed-forward with one network: activations, gates, the norm inside, and what it refuses. Mixtures have a file of
 // their own.
-#include <tape/nn/feed_forward.h>
-
 #include <cmath>
 #include <limits>
 
 #include <tape/core/ops.h>
 #include <tape/core/probe.h>
-#include <tape/nn/module.h>
 
 #include "catch.h"
-#include "support/nn_models.h"
+#include "support/mixtures.h"
 
 namespace tape::inline TAPE_ABI::test {
 
@@ -23,13 +20,6 @@ using nn::FeedForwardConfig;
 constexpr Activation all_activations[] = {Activation::ReLU,        Activation::GELU, Activation::GELUTanh,
                                           Activation::SquaredReLU, Activation::SiLU, Activation::SwiGLU,
                                           Activation::GeGLU,       Activation::ReGLU};
-
-FeedForward random_feed_forward(const FeedForwardConfig& config, uint64_t seed) {
-  FeedForward mlp(config, {});
-  nn::name_parameters(mlp);
-  randomize(nn::parameters(mlp), seed, 1);
-  return mlp;
-}
 
 // The formulas of the papers, in double.
 double gelu_of(double x) {
