@@ -14,7 +14,7 @@
 //
 // It is `balance` for a router that finds all experts equally probable, whatever per_token is (implementations that sum
 // the shares over the choices of a token have per_token times that). f_e is a constant for backward. Each mixture of a
-// model adds its own; the shares are taken over the tokens of one forward pass.
+// model adds its own; shares and means are taken over all tokens of one forward pass, padding among them.
 //
 // An expert that no token chose has no gradient in that step. Its parameters are marked as routed, so that an optimizer
 // leaves them as they are, without weight decay and without touching their averages; clipping does not see them.

@@ -22,32 +22,34 @@ real gelu_tanh_slope(real x) {
   return real{0.5} * (1 + t) + real{0.5} * x * (1 - t * t) * gelu_c * (1 + 3 * gelu_a * x * x);
 }
 
-// A value of an activation function and its slope there.
-struct Point {
-  real value;
-  real slope;
-};
-
-// y = max(x, 0)     dy/dx = 1 for x > 0, else 0. NaN passes through.
-Point relu_at(real x) {
-  return {x < 0 ? real{0} : x, x > 0 ? real{1} : real{0}};
+real relu_of(real x) {  // NaN passes through
+  return x < 0 ? real{0} : x;
+}
+real relu_slope(real x) {
+  return x > 0 ? real{1} : real{0};
 }
 
 // y = x·Φ(x)     dy/dx = Φ(x) + x·φ(x)
-Point gelu_at(real x) {
+real gelu_of(real x) {
+  return x * normal_(x).cdf;
+}
+real gelu_slope(real x) {
   const Normal<real> n = normal_(x);
-  return {x * n.cdf, n.cdf + x * n.density};
+  return n.cdf + x * n.density;
 }
 
 // y = x·σ(x)     dy/dx = σ·(1 + x·(1 - σ))
-Point silu_at(real x) {
+real silu_of(real x) {
+  return x * sigmoid_(x);
+}
+real silu_slope(real x) {
   const real s = sigmoid_(x);
-  return {x * s, s * (1 + x * (1 - s))};
+  return s * (1 + x * (1 - s));
 }
 
 // y = f(g) ⊙ u     dg = dy ⊙ u ⊙ f'(g)   du = dy ⊙ f(g)      saves g and u; both gradients come from one walk
-template <class At>
-Tensor gated(const char* name, const Tensor& gate, const Tensor& up, Where where, At at) {
+template <class F, class Slope>
+Tensor gated(const char* name, const Tensor& gate, const Tensor& up, Where where, F f, Slope slope) {
   const Op op(name, where);
   op.need({&gate, &up});
   if (gate.shape() != up.shape()) op.fail(str("gate ", gate.shape(), " and up ", up.shape(), " must have one shape"));
@@ -56,9 +58,9 @@ Tensor gated(const char* name, const Tensor& gate, const Tensor& up, Where where
   parallel_for(size, elementwise_grain,
                [=, g = gate.data(), u = up.data(), out = y.mutable_data()](int64_t begin, int64_t end) {
 #pragma omp simd
-                 for (int64_t i = begin; i < end; ++i) out[i] = at(g[i]).value * u[i];
+                 for (int64_t i = begin; i < end; ++i) out[i] = f(g[i]) * u[i];
                });
-  return op.record(y, {&gate, &up}, [gate, up, size, at](Backward& b) {
+  return op.record(y, {&gate, &up}, [gate, up, size, f, slope](Backward& b) {
     Storage dgate = Storage::of<real>(size);
     Storage dup = Storage::of<real>(size);
     parallel_for(size, elementwise_grain,
@@ -66,9 +68,11 @@ Tensor gated(const char* name, const Tensor& gate, const Tensor& up, Where where
                      int64_t begin, int64_t end) {
 #pragma omp simd
                    for (int64_t i = begin; i < end; ++i) {
-                     const Point f = at(g[i]);
-                     dg[i] = dy[i] * u[i] * f.slope;
-                     du[i] = dy[i] * f.value;
+                     const real value = f(g[i]);  // both before a store, so that what they share is computed once
+                     const real derivative = slope(g[i]);
+                     const real d = dy[i];
+                     dg[i] = d * u[i] * derivative;
+                     du[i] = d * value;
                    }
                  });
     if (b.wants(0)) b.give(0, std::move(dgate));
@@ -80,7 +84,7 @@ Tensor gated(const char* name, const Tensor& gate, const Tensor& up, Where where
 
 Tensor relu(const Tensor& x, Where where) {
   return unary<Saves::input>(
-      "relu", x, where, [](real v) { return relu_at(v).value; }, [](real v) { return relu_at(v).slope; });
+      "relu", x, where, [](real v) { return relu_of(v); }, [](real v) { return relu_slope(v); });
 }
 
 // dy/dx = 2·max(x, 0)
@@ -92,7 +96,7 @@ Tensor squared_relu(const Tensor& x, Where where) {
 
 Tensor gelu(const Tensor& x, Where where) {
   return unary<Saves::input>(
-      "gelu", x, where, [](real v) { return gelu_at(v).value; }, [](real v) { return gelu_at(v).slope; });
+      "gelu", x, where, [](real v) { return gelu_of(v); }, [](real v) { return gelu_slope(v); });
 }
 
 Tensor gelu_tanh(const Tensor& x, Where where) {
@@ -102,7 +106,7 @@ Tensor gelu_tanh(const Tensor& x, Where where) {
 
 Tensor silu(const Tensor& x, Where where) {
   return unary<Saves::input>(
-      "silu", x, where, [](real v) { return silu_at(v).value; }, [](real v) { return silu_at(v).slope; });
+      "silu", x, where, [](real v) { return silu_of(v); }, [](real v) { return silu_slope(v); });
 }
 
 // y = σ(x)     dy/dx = y·(1 - y)
@@ -118,15 +122,18 @@ Tensor tanh(const Tensor& x, Where where) {
 }
 
 Tensor swiglu(const Tensor& gate, const Tensor& up, Where where) {
-  return gated("swiglu", gate, up, where, [](real v) { return silu_at(v); });
+  return gated(
+      "swiglu", gate, up, where, [](real v) { return silu_of(v); }, [](real v) { return silu_slope(v); });
 }
 
 Tensor geglu(const Tensor& gate, const Tensor& up, Where where) {
-  return gated("geglu", gate, up, where, [](real v) { return gelu_at(v); });
+  return gated(
+      "geglu", gate, up, where, [](real v) { return gelu_of(v); }, [](real v) { return gelu_slope(v); });
 }
 
 Tensor reglu(const Tensor& gate, const Tensor& up, Where where) {
-  return gated("reglu", gate, up, where, [](real v) { return relu_at(v); });
+  return gated(
+      "reglu", gate, up, where, [](real v) { return relu_of(v); }, [](real v) { return relu_slope(v); });
 }
 
 }  // namespace tape::inline TAPE_ABI

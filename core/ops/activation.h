@@ -8,7 +8,7 @@ namespace tape::inline TAPE_ABI {
 
 /// max(x, 0); derivative 0 at 0.
 Tensor relu(const Tensor& x, Where where = Where::here());
-/// max(x, 0)². So et al. 2021 (Primer), arXiv 2109.08668, section 4.
+/// max(x, 0)². So et al. 2021 (Primer), arXiv 2109.08668.
 Tensor squared_relu(const Tensor& x, Where where = Where::here());
 /// Gaussian error linear unit x·Φ(x) = x/2·(1 + erf(x/√2)). Hendrycks & Gimpel 2016, arXiv 1606.08415.
 Tensor gelu(const Tensor& x, Where where = Where::here());

@@ -2,8 +2,8 @@
 
     python3 tests/golden/feed_forward.py           writes feed_forward.safetensors beside this file
 
-Activations are torch's. Written here from the papers: squared ReLU (So et al. 2021, section 4), gated linear units
-(Shazeer 2020, equations 5 and 6), a norm of the hidden activations (Wang et al. 2022, Magneto, figure 2), the mixture of
+Activations are torch's. Written here from the papers: squared ReLU (So et al. 2021), gated linear units
+(Shazeer 2020, equations 5 and 6), a norm of the hidden activations (Wang et al. 2022, Magneto), the mixture of
 experts (Jiang et al. 2024, section 2.1, as Hugging Face's Mixtral computes it: softmax over all experts, the top ones
 divided by their sum, one expert after the other) and the load-balancing loss (Fedus et al. 2021, equations 4 to 6, with
 the shares taken over all choices of all tokens). Parameters have the library's names; the settings stand again in
