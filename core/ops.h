@@ -18,6 +18,7 @@
 #include <tape/core/ops/pointwise_norm.h>
 #include <tape/core/ops/reduce.h>
 #include <tape/core/ops/rotary.h>
+#include <tape/core/ops/routing.h>
 #include <tape/core/ops/shape_ops.h>
 #include <tape/core/ops/softmax.h>
 #include <tape/core/tape.h>

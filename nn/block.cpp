@@ -32,8 +32,13 @@ AttentionConfig attention_config(const Site& s, Sublayer sublayer) {
 
 FeedForward feed_forward_of(const Site& s) {
   const ModelConfig& c = s.config;
-  return FeedForward(c.activation, c.width, c.hidden > 0 ? c.hidden : default_hidden(c.activation, c.width), c.bias,
-                     s.init(Sublayer::FeedForward), c.dropout, s.name + ".mlp");
+  return FeedForward({.activation = c.activation,
+                      .width = c.width,
+                      .hidden = c.hidden,
+                      .bias = c.bias,
+                      .dropout = c.dropout,
+                      .name = s.name + ".mlp"},
+                     s.init(Sublayer::FeedForward));
 }
 
 }  // namespace

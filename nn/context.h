@@ -4,8 +4,26 @@
 
 #include <tape/core/ops/dropout.h>
 #include <tape/core/random.h>
+#include <tape/core/tape.h>
 
 namespace tape::inline TAPE_ABI::nn {
+
+/// Losses that modules add to the model's own during one forward pass, such as the balance of a mixture of experts:
+///
+///   nn::AuxiliaryLosses extra;
+///   const Tensor logits = model(ids, nn::training(step).collecting(extra));
+///   tape.backward(cross_entropy(logits, target) + extra.total());
+class AuxiliaryLosses {
+ public:
+  void add(const Tensor& loss, Where where = Where::here());
+  /// The sum of all, rank 0; zero when there is none.
+  Tensor total() const { return sum_ ? sum_ : Tensor::scalar(0); }
+  int64_t count() const { return count_; }
+
+ private:
+  Tensor sum_;
+  int64_t count_ = 0;
+};
 
 class Context {
  public:
@@ -14,12 +32,24 @@ class Context {
   bool is_training() const { return training_; }
   /// The source of dropout masks; each use advances it.
   Random& random() const { return random_; }
-  /// A context with random numbers of its own, for a part of a model that may be run twice.
-  Context fork() const { return {training_, random_.fork()}; }
+  /// A context with random numbers of its own, for a part of a model that may be run twice. It collects into the same
+  /// place.
+  Context fork() const;
+
+  /// This context, with a place for auxiliary losses. They are computed for a context that collects and is training;
+  /// without it, and in evaluation, they cost nothing. The tape that records the pass, if any, must be the current one
+  /// already; `losses` must live as long as the pass.
+  Context collecting(AuxiliaryLosses& losses) const;
+  bool collects() const { return losses_ && training_; }
+  /// Adds a loss; only where collects(). Throws Error when the current tape is not the one of collecting(): then
+  /// backward would not see the loss. That is so inside a checkpoint, whose first run is not recorded.
+  void collect(const Tensor& loss, Where where = Where::here()) const;
 
  private:
   bool training_;
   mutable Random random_;
+  AuxiliaryLosses* losses_ = nullptr;
+  const Tape* tape_ = nullptr;  // current when collecting() was called
 };
 
 /// Training: dropout is on, and its masks are a pure function of (seed, step).

@@ -74,50 +74,6 @@ TEST_CASE("The number of parameters follows the closed form", "[nn][gpt]") {
   CHECK(nn::count_parameters(untied) == 2 * v * c + layers * (12 * c * c + 13 * c) + 2 * c);
 }
 
-TEST_CASE("SwiGLU has as many weights as the others, up to rounding to 8", "[nn][gpt]") {
-  for (const int64_t width : {8, 96, 100, 128, 768}) {
-    CHECK(nn::default_hidden(Activation::GELU, width) == 4 * width);
-    const int64_t hidden = nn::default_hidden(Activation::SwiGLU, width);
-    CHECK(hidden % 8 == 0);
-    CHECK(3 * hidden >= 8 * width);
-    CHECK(3 * (hidden - 8) < 8 * width);
-  }
-}
-
-TEST_CASE("Every activation computes its formula", "[nn][gpt]") {
-  const auto formula = [](Activation kind, double up, double gate) {
-    switch (kind) {
-      case Activation::ReLU:
-        return std::max(up, 0.0);
-      case Activation::GELU:
-        return up * std::erfc(-up / std::sqrt(2.0)) / 2;
-      case Activation::GELUTanh:
-        return up / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (up + 0.044715 * up * up * up)));
-      case Activation::SwiGLU:
-        return gate / (1 + std::exp(-gate)) * up;
-    }
-    return 0.0;
-  };
-  for (const Activation kind : {Activation::ReLU, Activation::GELU, Activation::GELUTanh, Activation::SwiGLU}) {
-    INFO(nn::name_of(kind));
-    const nn::FeedForward mlp(kind, 3, 5, true, {}, 0, "mlp");
-    nn::initialize(mlp, Seed{1});
-    randomize(nn::parameters(mlp), 2, 1);
-    CHECK(mlp.gate.has_value() == (kind == Activation::SwiGLU));
-    const Tensor x = random_tensor({4, 3}, 3, -2, 2);
-    const Tensor up = mlp.up(x);
-    const Tensor gate = mlp.gate ? (*mlp.gate)(x) : up;
-    Tensor hidden = Tensor::zeros(up.shape());
-    for (int64_t i = 0; i < up.size(); ++i) {
-      hidden.mutable_data()[i] = static_cast<real>(formula(kind, up.data()[i], gate.data()[i]));
-    }
-    CHECK(difference(mlp(x, nn::evaluation()), mlp.down(hidden)) < 2e-6);
-    CHECK(nn::activation(nn::name_of(kind)) == kind);
-  }
-  CHECK(has_parts(error_of([] { nn::activation("gleu"); }),
-                  {"unknown activation \"gleu\"", "relu, gelu, gelu_tanh, swiglu"}));
-}
-
 TEST_CASE("The sinusoidal table is that of the paper", "[nn][gpt]") {
   const Tensor table = nn::sinusoidal_table(50, 12);
   REQUIRE(table.shape() == Shape{50, 12});

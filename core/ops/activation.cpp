@@ -22,22 +22,81 @@ real gelu_tanh_slope(real x) {
   return real{0.5} * (1 + t) + real{0.5} * x * (1 - t * t) * gelu_c * (1 + 3 * gelu_a * x * x);
 }
 
-}  // namespace
-
-// dy/dx = 1 for x > 0, else 0. NaN passes through.
-Tensor relu(const Tensor& x, Where where) {
-  return unary<Saves::input>(
-      "relu", x, where, [](real v) { return v < 0 ? real{0} : v; }, [](real v) { return v > 0 ? real{1} : real{0}; });
+real relu_of(real x) {  // NaN passes through
+  return x < 0 ? real{0} : x;
+}
+real relu_slope(real x) {
+  return x > 0 ? real{1} : real{0};
 }
 
 // y = x·Φ(x)     dy/dx = Φ(x) + x·φ(x)
+real gelu_of(real x) {
+  return x * normal_(x).cdf;
+}
+real gelu_slope(real x) {
+  const Normal<real> n = normal_(x);
+  return n.cdf + x * n.density;
+}
+
+// y = x·σ(x)     dy/dx = σ·(1 + x·(1 - σ))
+real silu_of(real x) {
+  return x * sigmoid_(x);
+}
+real silu_slope(real x) {
+  const real s = sigmoid_(x);
+  return s * (1 + x * (1 - s));
+}
+
+// y = f(g) ⊙ u     dg = dy ⊙ u ⊙ f'(g)   du = dy ⊙ f(g)      saves g and u; both gradients come from one walk
+template <class F, class Slope>
+Tensor gated(const char* name, const Tensor& gate, const Tensor& up, Where where, F f, Slope slope) {
+  const Op op(name, where);
+  op.need({&gate, &up});
+  if (gate.shape() != up.shape()) op.fail(str("gate ", gate.shape(), " and up ", up.shape(), " must have one shape"));
+  const int64_t size = gate.size();
+  Tensor y = Tensor::uninitialized(gate.shape());
+  parallel_for(size, elementwise_grain,
+               [=, g = gate.data(), u = up.data(), out = y.mutable_data()](int64_t begin, int64_t end) {
+#pragma omp simd
+                 for (int64_t i = begin; i < end; ++i) out[i] = f(g[i]) * u[i];
+               });
+  return op.record(y, {&gate, &up}, [gate, up, size, f, slope](Backward& b) {
+    Storage dgate = Storage::of<real>(size);
+    Storage dup = Storage::of<real>(size);
+    parallel_for(size, elementwise_grain,
+                 [=, g = gate.data(), u = up.data(), dy = b.dy(), dg = dgate.as<real>(), du = dup.as<real>()](
+                     int64_t begin, int64_t end) {
+#pragma omp simd
+                   for (int64_t i = begin; i < end; ++i) {
+                     const real value = f(g[i]);  // both before a store, so that what they share is computed once
+                     const real derivative = slope(g[i]);
+                     const real d = dy[i];
+                     dg[i] = d * u[i] * derivative;
+                     du[i] = d * value;
+                   }
+                 });
+    if (b.wants(0)) b.give(0, std::move(dgate));
+    if (b.wants(1)) b.give(1, std::move(dup));
+  });
+}
+
+}  // namespace
+
+Tensor relu(const Tensor& x, Where where) {
+  return unary<Saves::input>(
+      "relu", x, where, [](real v) { return relu_of(v); }, [](real v) { return relu_slope(v); });
+}
+
+// dy/dx = 2·max(x, 0)
+Tensor squared_relu(const Tensor& x, Where where) {
+  return unary<Saves::input>(
+      "squared_relu", x, where, [](real v) { return v < 0 ? real{0} : v * v; },
+      [](real v) { return v < 0 ? real{0} : 2 * v; });
+}
+
 Tensor gelu(const Tensor& x, Where where) {
   return unary<Saves::input>(
-      "gelu", x, where, [](real v) { return v * normal_(v).cdf; },
-      [](real v) {
-        const Normal<real> n = normal_(v);
-        return n.cdf + v * n.density;
-      });
+      "gelu", x, where, [](real v) { return gelu_of(v); }, [](real v) { return gelu_slope(v); });
 }
 
 Tensor gelu_tanh(const Tensor& x, Where where) {
@@ -45,14 +104,9 @@ Tensor gelu_tanh(const Tensor& x, Where where) {
       "gelu_tanh", x, where, [](real v) { return gelu_tanh_of(v); }, [](real v) { return gelu_tanh_slope(v); });
 }
 
-// y = x·σ(x)     dy/dx = σ·(1 + x·(1 - σ))
 Tensor silu(const Tensor& x, Where where) {
   return unary<Saves::input>(
-      "silu", x, where, [](real v) { return v * sigmoid_(v); },
-      [](real v) {
-        const real s = sigmoid_(v);
-        return s * (1 + v * (1 - s));
-      });
+      "silu", x, where, [](real v) { return silu_of(v); }, [](real v) { return silu_slope(v); });
 }
 
 // y = σ(x)     dy/dx = y·(1 - y)
@@ -65,6 +119,21 @@ Tensor sigmoid(const Tensor& x, Where where) {
 Tensor tanh(const Tensor& x, Where where) {
   return unary<Saves::output>(
       "tanh", x, where, [](real v) { return tanh_(v); }, [](real y) { return 1 - y * y; });
+}
+
+Tensor swiglu(const Tensor& gate, const Tensor& up, Where where) {
+  return gated(
+      "swiglu", gate, up, where, [](real v) { return silu_of(v); }, [](real v) { return silu_slope(v); });
+}
+
+Tensor geglu(const Tensor& gate, const Tensor& up, Where where) {
+  return gated(
+      "geglu", gate, up, where, [](real v) { return gelu_of(v); }, [](real v) { return gelu_slope(v); });
+}
+
+Tensor reglu(const Tensor& gate, const Tensor& up, Where where) {
+  return gated(
+      "reglu", gate, up, where, [](real v) { return relu_of(v); }, [](real v) { return relu_slope(v); });
 }
 
 }  // namespace tape::inline TAPE_ABI

@@ -8,6 +8,8 @@ namespace tape::inline TAPE_ABI {
 
 /// max(x, 0); derivative 0 at 0.
 Tensor relu(const Tensor& x, Where where = Where::here());
+/// max(x, 0)². So et al. 2021 (Primer), arXiv 2109.08668.
+Tensor squared_relu(const Tensor& x, Where where = Where::here());
 /// Gaussian error linear unit x·Φ(x) = x/2·(1 + erf(x/√2)). Hendrycks & Gimpel 2016, arXiv 1606.08415.
 Tensor gelu(const Tensor& x, Where where = Where::here());
 /// Its tanh form x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))), as in GPT-2.
@@ -18,5 +20,11 @@ Tensor silu(const Tensor& x, Where where = Where::here());
 Tensor sigmoid(const Tensor& x, Where where = Where::here());
 /// Hyperbolic tangent.
 Tensor tanh(const Tensor& x, Where where = Where::here());
+
+/// Gated linear units φ(gate) ⊙ up, both of the same shape, in one pass: φ is silu, gelu (the exact form) or relu.
+/// Shazeer 2020, arXiv 2002.05202, equation 5. They save gate and up, and compute φ again in backward.
+Tensor swiglu(const Tensor& gate, const Tensor& up, Where where = Where::here());
+Tensor geglu(const Tensor& gate, const Tensor& up, Where where = Where::here());
+Tensor reglu(const Tensor& gate, const Tensor& up, Where where = Where::here());
 
 }  // namespace tape::inline TAPE_ABI

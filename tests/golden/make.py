@@ -9,6 +9,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import blocks  # noqa: E402
+import feed_forward  # noqa: E402
 import norms  # noqa: E402
 import ops  # noqa: E402
 import optim  # noqa: E402
@@ -16,7 +17,7 @@ import schemes  # noqa: E402
 
 
 def main(folder):
-    for part in (ops, norms, blocks, optim, schemes):
+    for part in (ops, norms, feed_forward, blocks, optim, schemes):
         part.main(folder)
 
 

@@ -50,9 +50,23 @@ void elementwise(Rows& table) {
   unary("mean", mean, -1, 1);
   unary("sum_last", sum_last, -1, 1);
   unary("mean_last", mean_last, -1, 1);
-  table.push_back({"relu", "", [](int64_t r, int64_t n) {
-                     return OpCase{{random_away_from_zero({r + 4, n}, 4)}, [](In x) { return relu(x[0]); }};
-                   }});
+  const auto with_corner = [&](const char* op, Unary f) {
+    table.push_back(
+        {op, "", [=](int64_t r, int64_t n) {
+           return OpCase{{random_away_from_zero({r + 4, n}, 4)}, [=](In x) { return f(x[0], Where::here()); }};
+         }});
+  };
+  with_corner("relu", relu);
+  with_corner("squared_relu", squared_relu);
+  const auto gated = [&](const char* op, Binary f) {
+    table.push_back({op, "", [=](int64_t r, int64_t n) {
+                       return OpCase{{random_away_from_zero({r + 4, n}, 4), random_away_from_zero({r + 4, n}, 5)},
+                                     [=](In x) { return f(x[0], x[1], Where::here()); }};
+                     }});
+  };
+  gated("swiglu", swiglu);
+  gated("geglu", geglu);
+  gated("reglu", reglu);
   table.push_back({"scale", "", [](int64_t r, int64_t n) {
                      return OpCase{{random_tensor({r, n}, 5)}, [](In x) { return scale(x[0], -1.75); }};
                    }});
@@ -214,6 +228,15 @@ void choosing(Rows& table) {
   table.push_back({"gather_rows", "repeated rows", [](int64_t r, int64_t n) {
                      const Ids rows = random_ids({3 * r}, static_cast<int32_t>(2 * r), 28);
                      return OpCase{{random_tensor({2, r, n}, 29)}, [=](In x) { return gather_rows(x[0], rows); }};
+                   }});
+  table.push_back({"gather_last", "repeated ids", [](int64_t r, int64_t n) {
+                     const Ids ids = random_ids({2, r, 5}, static_cast<int32_t>(n), 60);
+                     return OpCase{{random_tensor({2, r, n}, 61)}, [=](In x) { return gather_last(x[0], ids); }};
+                   }});
+  table.push_back({"combine_rows", "repeated rows", [](int64_t r, int64_t n) {
+                     const Ids rows = random_ids({2, r, 3}, static_cast<int32_t>(r + 2), 62);
+                     return OpCase{{random_tensor({r + 2, n}, 63), random_tensor({2, r, 3}, 64)},
+                                   [=](In x) { return combine_rows(x[0], rows, x[1]); }};
                    }});
   table.push_back({"dropout", "", [](int64_t r, int64_t n) {
                      return OpCase{{random_tensor({r + 4, n}, 30)}, [](In x) {

@@ -1,0 +1,107 @@
+#include <tape/nn/mlp.h>
+
+#include <array>
+#include <cmath>
+
+#include <tape/core/ops/activation.h>
+#include <tape/core/probe.h>
+#include <tape/nn/names.h>
+
+namespace tape::inline TAPE_ABI::nn {
+
+namespace {
+
+constexpr std::array<Named<Activation>, 8> activation_names{{{Activation::ReLU, "relu"},
+                                                             {Activation::GELU, "gelu"},
+                                                             {Activation::GELUTanh, "gelu_tanh"},
+                                                             {Activation::SquaredReLU, "squared_relu"},
+                                                             {Activation::SiLU, "silu"},
+                                                             {Activation::SwiGLU, "swiglu"},
+                                                             {Activation::GeGLU, "geglu"},
+                                                             {Activation::ReGLU, "reglu"}}};
+
+// φ(pre), or φ(pre) ⊙ linear for a gated activation.
+Tensor activate(Activation activation, const Tensor& pre, const Tensor& linear, Where where) {
+  switch (activation) {
+    case Activation::ReLU:
+      return relu(pre, where);
+    case Activation::GELU:
+      return gelu(pre, where);
+    case Activation::GELUTanh:
+      return gelu_tanh(pre, where);
+    case Activation::SquaredReLU:
+      return squared_relu(pre, where);
+    case Activation::SiLU:
+      return silu(pre, where);
+    case Activation::SwiGLU:
+      return swiglu(pre, linear, where);
+    case Activation::GeGLU:
+      return geglu(pre, linear, where);
+    case Activation::ReGLU:
+      return reglu(pre, linear, where);
+  }
+  return pre;
+}
+
+// F, of a config that can be built.
+int64_t hidden_of(const FeedForwardConfig& c) {
+  check(c);
+  return c.hidden > 0 ? c.hidden : default_hidden(c.activation, c.width);
+}
+
+}  // namespace
+
+std::string_view name_of(Activation activation) {
+  return find_name(activation, activation_names);
+}
+Activation activation(std::string_view name) {
+  return find_value("activation", name, activation_names);
+}
+bool is_gated(Activation activation) {
+  return activation == Activation::SwiGLU || activation == Activation::GeGLU || activation == Activation::ReGLU;
+}
+
+int64_t default_hidden(Activation activation, int64_t width) {
+  return is_gated(activation) ? (8 * width / 3 + 7) / 8 * 8 : 4 * width;
+}
+
+void check(const FeedForwardConfig& c) {
+  const auto at_least = [](const char* field, int64_t value, int64_t least) {
+    if (value < least) throw Error(str("feed-forward: ", field, " must be at least ", least, ", it is ", value));
+  };
+  at_least("width", c.width, 1);
+  at_least("hidden", c.hidden, 0);
+  if (!(c.dropout >= 0 && c.dropout < 1)) {
+    throw Error(str("feed-forward: dropout must be at least 0 and below 1, it is ", c.dropout));
+  }
+  at_least("experts", c.mixture.experts, 0);
+  if (c.mixture.experts == 0) return;
+  at_least("per_token", c.mixture.per_token, 1);
+  if (c.mixture.per_token > c.mixture.experts) {
+    throw Error(
+        str("feed-forward: per_token must be at most experts = ", c.mixture.experts, ", it is ", c.mixture.per_token));
+  }
+  if (!(c.mixture.balance >= 0 && std::isfinite(c.mixture.balance))) {
+    throw Error(str("feed-forward: balance must be a finite number of at least 0, it is ", c.mixture.balance));
+  }
+}
+
+MLP::MLP(const FeedForwardConfig& c, const WeightInit& init)
+    : activation(c.activation),
+      name(c.name),
+      up(c.width, hidden_of(c), c.bias, init.with_gain(init.hidden)),
+      down(hidden_of(c), c.width, c.bias, init.with_gain(init.down)) {
+  if (is_gated(activation)) gate.emplace(c.width, hidden_of(c), c.bias, init.with_gain(init.hidden));
+  if (c.norm_hidden) hidden_norm.emplace(c.norm, hidden_of(c));
+}
+
+Tensor MLP::operator()(const Tensor& x, Where where) const {
+  const Tensor projected = up(x, where);
+  const Tensor pre = tap(name, "hook_pre", gate ? (*gate)(x, where) : projected, where);
+  const Tensor linear = gate ? tap(name, "hook_pre_linear", projected, where) : Tensor();
+  Tensor hidden = activate(activation, pre, linear, where);
+  if (hidden_norm) hidden = (*hidden_norm)(tap(name, "hook_mid", hidden, where), where);
+  return down(tap(name, "hook_post", hidden, where), where);
+}
+
+}  // namespace tape::inline TAPE_ABI::nn
