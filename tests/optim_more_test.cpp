@@ -178,7 +178,7 @@ TEST_CASE("every optimizer leaves alone what is frozen, and what is routed and g
     }
     const auto after = values_of(leaves);
     CHECK_FALSE(test::same_bits(after[0], before[0]));
-    for (const std::size_t i : {1, 2, 3}) CHECK(test::same_bits(after[i], before[i]));
+    for (const std::size_t i : {1u, 2u, 3u}) CHECK(test::same_bits(after[i], before[i]));
     const auto scope = optimizer->evaluation();
     CHECK(test::same_bits(values_of({leaves[1], leaves[2], leaves[3]}), {before[1], before[2], before[3]}));
   }
