@@ -2,10 +2,10 @@
 
     python3 tests/golden/optim_more.py       writes optim_more.safetensors beside this file
 
-RAdam is PyTorch's. The others are written here from their papers' formulas: PyTorch 1.13 has none of them but NAdam, and
-its NAdam has one factor of its second product twice, which version 2.0 put right. Start values and gradients are those of
-optim.py, and two more matrices for what looks at a parameter's shape. The settings stand again in
-tests/support/optim_more_golden.cpp.
+RAdam is PyTorch's. The others are written here from their papers' formulas: PyTorch 1.13 has none of them but NAdam,
+and its NAdam has one factor of its second product twice, which version 2.0 put right. Start values and gradients are
+made as in optim.py, with two more matrices for what looks at a parameter's shape. The settings stand again in
+tests/support/optimizers.cpp.
 """
 
 import math
