@@ -5,35 +5,12 @@
 #include <set>
 #include <sstream>
 
+#include <tape/core/pattern.h>
 #include <tape/core/safetensors.h>
 
 namespace tape::inline TAPE_ABI::nn {
 
 namespace {
-
-// Matches text against a pattern in which * stands for any characters. Goes back to the last * only, so that no pattern
-// takes long.
-bool matches(std::string_view text, std::string_view pattern) {
-  std::size_t t = 0;
-  std::size_t p = 0;
-  std::size_t star = std::string_view::npos;  // place of the last * passed, which stands for text up to `covered`
-  std::size_t covered = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      covered = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++t;
-      ++p;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++covered;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
-}
 
 std::string bytes_text(double bytes) {
   std::ostringstream out;
@@ -107,7 +84,7 @@ std::string describe(const ParameterList& list) {
 int64_t freeze(const ParameterList& list, std::string_view pattern, bool frozen) {
   int64_t matched = 0;
   for (const LeafPtr& leaf : list) {
-    if (!matches(leaf->name, pattern)) continue;
+    if (!matches_pattern(leaf->name, pattern)) continue;
     leaf->frozen = frozen;
     ++matched;
   }

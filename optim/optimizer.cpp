@@ -1,6 +1,7 @@
 #include <tape/optim/optimizer.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <unordered_set>
 
@@ -21,12 +22,11 @@ bool squares_are_finite(const real* g, int64_t n) {
 
 }  // namespace
 
-Optimizer::Optimizer(std::string name, ParameterList parameters, std::vector<std::string> averages,
-                     DecayPredicate decay)
+Optimizer::Optimizer(std::string name, ParameterList parameters, Memory memory, Common common)
     : name_(std::move(name)),
       parameters_(std::move(parameters)),
-      average_names_(std::move(averages)),
-      decay_(std::move(decay)) {
+      memory_(std::move(memory)),
+      common_(std::move(common)) {
   if (parameters_.empty()) throw Error(name_ + ": there are no parameters to train");
   std::unordered_set<const Leaf*> seen;
   for (const LeafPtr& leaf : parameters_) {
@@ -36,8 +36,14 @@ Optimizer::Optimizer(std::string name, ParameterList parameters, std::vector<std
           str(name_, ": parameter ", leaf->name, " ", leaf->shape, " is given twice: it would be updated twice"));
     }
   }
+  require_option(common_.weight_decay >= 0 && std::isfinite(common_.weight_decay), "weight_decay",
+                 "a finite number of at least 0", common_.weight_decay);
+  groups_ = assign_groups(name_, parameters_, common_.groups);
   slots_.resize(parameters_.size());
-  for (Slot& slot : slots_) slot.averages.resize(average_names_.size());
+  for (Slot& slot : slots_) {
+    slot.averages.resize(memory_.averages.size());
+    slot.numbers.resize(memory_.numbers.size());
+  }
 }
 
 void Optimizer::step(double rate) {
@@ -45,17 +51,19 @@ void Optimizer::step(double rate) {
     throw Error(
         str(name_, ": the learning rate of step ", steps_, " must be a finite number of at least 0, not ", rate));
   }
+  if (evaluating_) throw Error(name_ + ": step while the values for evaluation are in place: end their scope first");
   require_gradients();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     if (!takes_part(leaf(i))) continue;
     own_averages(i);
-    slots_[i].decays = decay_ ? decay_(leaf(i)) : leaf(i).decay;
+    slots_[i].weight_decay = decay_of(i);
   }  // what can fail has been done
+  rate_ = rate;
 
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     if (!takes_part(leaf(i))) continue;
     ++slots_[i].updates;
-    prepare(i, rate);
+    prepare(i, rate_of(i));
   }
   const Sweep sweep(parameters_);
   const Storage flags = Storage::of<bool>(sweep.chunks());
@@ -63,8 +71,15 @@ void Optimizer::step(double rate) {
   sweep.run([&](int64_t c, const Chunk& chunk) {
     const auto i = static_cast<std::size_t>(chunk.parameter);
     finite[c] = squares_are_finite(leaf(i).gradient_data() + chunk.begin, chunk.size());
-    if (finite[c]) update(i, chunk.begin, chunk.end);
+    if (finite[c] && !is_whole(i)) update(i, chunk.begin, chunk.end);
   });
+  for (int64_t c = 0; c < sweep.chunks();) {
+    const int64_t parameter = sweep.chunk(c).parameter;
+    bool all = true;
+    for (; c < sweep.chunks() && sweep.chunk(c).parameter == parameter; ++c) all = all && finite[c];
+    const auto i = static_cast<std::size_t>(parameter);
+    if (all && is_whole(i)) update_whole(i);
+  }
   ++steps_;
   zero_grad();
 
@@ -86,6 +101,29 @@ void Optimizer::zero_grad() {
   for (const LeafPtr& leaf : parameters_) leaf->has_gradient = false;
 }
 
+ValueScope Optimizer::evaluation() {
+  std::vector<Storage> values;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) values.push_back(evaluation_value(i));
+  return ValueScope(parameters_, std::move(values), evaluating_);
+}
+
+std::optional<Shape> Optimizer::average_shape(std::size_t parameter, std::size_t) const {
+  return leaf(parameter).shape;
+}
+
+double Optimizer::decay_of(std::size_t parameter) const {
+  const bool decays = common_.decay ? common_.decay(leaf(parameter)) : leaf(parameter).decay;
+  if (!decays) return 0;
+  const std::size_t group = groups_[parameter];
+  return group < common_.groups.size() ? common_.groups[group].weight_decay.value_or(common_.weight_decay)
+                                       : common_.weight_decay;
+}
+
+double Optimizer::rate_of(std::size_t parameter) const {
+  const std::size_t group = groups_[parameter];
+  return group < common_.groups.size() ? rate_ * common_.groups[group].rate : rate_;
+}
+
 void Optimizer::require_option(bool holds, const char* option, const char* rule, double value) const {
   if (!holds) throw Error(str(name_, ": ", option, " must be ", rule, ", not ", value));
 }
@@ -103,9 +141,11 @@ void Optimizer::require_gradients() const {
 
 // Gives a parameter averages that nobody else holds: zeros at its first update, a copy after state() or load_state().
 void Optimizer::own_averages(std::size_t parameter) {
-  const int64_t n = leaf(parameter).size();
-  for (Storage& average : slots_[parameter].averages) {
-    if (average.unique()) continue;
+  for (std::size_t a = 0; a < memory_.averages.size(); ++a) {
+    Storage& average = slots_[parameter].averages[a];
+    const std::optional<Shape> shape = average_shape(parameter, a);
+    if (!shape || average.unique()) continue;
+    const int64_t n = shape->size();
     const Storage shared = std::exchange(average, Storage::of<real>(n));
     const real* from = shared.as<real>();
     real* to = average.as<real>();

@@ -1,19 +1,14 @@
 #include <tape/optim/sgd.h>
 
-#include <cmath>
-
 namespace tape::inline TAPE_ABI::optim {
 
 SGD::SGD(ParameterList list, const SGDOptions& options)
-    : Optimizer("sgd", std::move(list),
-                options.momentum == 0 ? std::vector<std::string>{} : std::vector<std::string>{"momentum"},
-                options.decay),
+    : Optimizer("sgd", std::move(list), options.momentum == 0 ? Memory{} : Memory{.averages = {"momentum"}},
+                {options.weight_decay, options.decay, options.groups}),
       options_(options),
       coefficients_(parameters().size()) {
   require_option(options.momentum >= 0 && options.momentum < 1, "momentum", "at least 0 and below 1", options.momentum);
   require_option(options.dampening >= 0 && options.dampening <= 1, "dampening", "between 0 and 1", options.dampening);
-  require_option(options.weight_decay >= 0 && std::isfinite(options.weight_decay), "weight_decay",
-                 "a finite number of at least 0", options.weight_decay);
   if (options.nesterov) {
     require_option(options.momentum > 0, "momentum", "above 0 with nesterov", options.momentum);
     require_option(options.dampening == 0, "dampening", "0 with nesterov", options.dampening);
@@ -21,9 +16,8 @@ SGD::SGD(ParameterList list, const SGDOptions& options)
 }
 
 void SGD::prepare(std::size_t parameter, double rate) {
-  const bool first = slot(parameter).updates == 1;  // the running average is zero, and becomes g undamped
-  coefficients_[parameter] = {static_cast<real>(rate),
-                              static_cast<real>(slot(parameter).decays ? options_.weight_decay : 0),
+  const bool first = updates(parameter) == 1;  // the running average is zero, and becomes g undamped
+  coefficients_[parameter] = {static_cast<real>(rate), static_cast<real>(weight_decay(parameter)),
                               static_cast<real>(first ? 1 : 1 - options_.dampening)};
 }
 

@@ -8,11 +8,12 @@ namespace tape::inline TAPE_ABI::optim {
 
 /// The defaults are PyTorch's.
 struct SGDOptions {
-  double momentum = 0;      ///< μ, 0 ≤ μ < 1; with 0 nothing is kept for a parameter
-  double dampening = 0;     ///< τ, 0 ≤ τ ≤ 1
-  bool nesterov = false;    ///< needs μ > 0 and τ = 0
-  double weight_decay = 0;  ///< λ ≥ 0
-  DecayPredicate decay{};   ///< which parameters λ applies to; without one, those with Leaf::decay
+  double momentum = 0;       ///< μ, 0 ≤ μ < 1; with 0 nothing is kept for a parameter
+  double dampening = 0;      ///< τ, 0 ≤ τ ≤ 1
+  bool nesterov = false;     ///< needs μ > 0 and τ = 0
+  double weight_decay = 0;   ///< λ ≥ 0
+  DecayPredicate decay{};    ///< which parameters λ applies to; without one, those with Leaf::decay
+  ParameterGroups groups{};  ///< other rates and λ for some parameters
 };
 
 /// θ is a parameter, g its gradient, η the rate:

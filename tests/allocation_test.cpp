@@ -7,8 +7,12 @@
 
 #include <tape/core/checkpoint.h>
 #include <tape/core/ops.h>
+#include <tape/optim/clip.h>
+#include <tape/optim/ema.h>
 
 #include "catch.h"
+#include "support/optim_golden.h"
+#include "support/optimizers.h"
 #include "support/tensors.h"
 
 namespace {
@@ -130,6 +134,34 @@ TEST_CASE("From the third step on nothing is allocated", "[allocation]") {
       CHECK(steps[step].from_system == 0);
       CHECK(steps[step].by_new == 0);
       CHECK(losses[step] > 0);
+    }
+  }
+}
+
+TEST_CASE("From the third step on no optimizer allocates anything, nor does an average of weights",
+          "[allocation][optim]") {
+  for (const OptimizerRow& row : all_optimizers()) {
+    for (const int count : {1, 2}) {
+      INFO(row.name << ", " << count << " threads");
+      const Threads use(count);
+      const ParameterList leaves = {leaf_of("large", {100, 300}, 1), leaf_of("tall", {40, 7}, 2),
+                                    leaf_of("bias", {7}, 3)};
+      const auto optimizer = row.make(leaves);
+      optim::Ema ema(leaves);
+      for (const LeafPtr& leaf : leaves) put_gradient(leaf, 1);
+      Taken steps[5];
+      for (Taken& step : steps) {
+        for (const LeafPtr& leaf : leaves) leaf->has_gradient = true;
+        const Taken before = taken();
+        optim::clip_grad_norm(*optimizer, 1.0);
+        optimizer->step(0.01);
+        ema.update();
+        step = taken() - before;
+      }
+      for (int step = 2; step < 5; ++step) {
+        CHECK(steps[step].from_system == 0);
+        CHECK(steps[step].by_new == 0);
+      }
     }
   }
 }

@@ -81,7 +81,8 @@ refused 'unknown scheme "before": choose one of post, pre, deepnorm' train --tex
 refused 'unknown norm "batch": choose one of layer, rms' train --text text.txt --norm batch
 refused "unknown activation" train --text text.txt --activation step
 refused "unknown positions" train --text text.txt --positions none
-refused "unknown optimizer" train --text text.txt --optimizer lion
+refused "unknown optimizer" train --text text.txt --optimizer adagrad
+refused 'unknown decay "some": choose one of coupled, independent' train --text text.txt --decay some
 refused "unknown schedule" train --text text.txt --schedule up
 
 # Values out of range
@@ -92,6 +93,11 @@ refused "width must be at least 1" train --text text.txt --width 0 --out run
 refused "context must be at least 1" train --text text.txt --context 0 --out run
 refused "hidden must not be negative" train --text text.txt --hidden -8 --out run
 refused "dropout must be" train --text text.txt --dropout 1.5 --out run
+refused "decay independent is for adamw, not for lion" train --text text.txt --optimizer lion --decay independent --out run
+refused "only adam and adamw" train --text text.txt --optimizer muon --no-bias-correction --out run
+refused "ema must be at least 0 (none) and below 1, it is 1" train --text text.txt --ema 1 --out run
+refused "ema is not for schedule-free" train --text text.txt --optimizer schedule-free --ema 0.9 --out run
+refused "lion: beta2 must be" train --text text.txt --optimizer lion --beta2 2 --out run
 refused "steps must be at least 1" train --text text.txt --steps 0 --out run
 refused "batch must be at least 1" train --text text.txt --batch 0 --out run
 refused "lr must be" train --text text.txt --lr -1 --out run

@@ -1,5 +1,6 @@
 #include <tape/core/ops/loss.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include <tape/core/ops/rows.h>
@@ -8,7 +9,12 @@
 
 namespace tape::inline TAPE_ABI {
 
-// L = 1/n·Σ_r ℓ_r,  ℓ_r = lse_r - (1-ε)·z_rt - ε/V·Σ_v z_rv,  lse = log Σ_v e^z_v      z (R, V)   n rows count
+int64_t count_targets(const Ids& targets, int32_t ignore_index) {
+  return targets.size() - std::ranges::count(targets.values(), ignore_index);
+}
+
+// L = 1/n·Σ_r ℓ_r,  ℓ_r = lse_r - (1-ε)·z_rt - ε/V·Σ_v z_rv,  lse = log Σ_v e^z_v      z (R, V)
+//   Σ over rows that count; n is their number or the divisor asked for
 //   saves z and lse, one number for each row
 //   dz_rv = dL/n·(e^(z_rv - lse_r) - (1-ε)·[v = t_r] - ε/V), zero in a row that does not count
 Tensor cross_entropy(const Tensor& logits, const Ids& targets, const CrossEntropyOptions& options, Where where) {
@@ -33,7 +39,11 @@ Tensor cross_entropy(const Tensor& logits, const Ids& targets, const CrossEntrop
                   ", the last size of logits ", logits.shape(), ", or ignore_index ", options.ignore_index));
     }
   }
-  if (counted == 0) op.fail(str("no target counts: all ", rows, " are ignore_index ", options.ignore_index));
+  if (!(options.divisor >= 0 && std::isfinite(options.divisor))) {
+    op.fail(str("divisor must be a finite number of at least 0, it is ", options.divisor));
+  }
+  const double divisor = options.divisor > 0 ? options.divisor : static_cast<double>(counted);
+  if (divisor == 0) op.fail(str("no target counts: all ", rows, " are ignore_index ", options.ignore_index));
 
   const auto smoothing = static_cast<real>(options.label_smoothing);
   const auto on_target = static_cast<real>(1 - options.label_smoothing);
@@ -53,10 +63,10 @@ Tensor cross_entropy(const Tensor& logits, const Ids& targets, const CrossEntrop
     }
     return part;
   });
-  const Tensor loss = Tensor::scalar(static_cast<real>(total / static_cast<double>(counted)));
+  const Tensor loss = Tensor::scalar(static_cast<real>(total / divisor));
   return op.record(loss, {&logits}, [=, ignore = options.ignore_index](Backward& b) {
     const GradView dz = b.grad(0);
-    const real factor = *b.dy() / static_cast<real>(counted);
+    const real factor = *b.dy() / static_cast<real>(divisor);
     parallel_for(rows, row_grain(vocabulary),
                  [=, z = logits.data(), sums = lse.as<real>(), target = targets.data()](int64_t begin, int64_t end) {
                    for (int64_t r = begin; r < end; ++r) {

@@ -10,6 +10,7 @@ namespace tape::inline TAPE_ABI::tool {
 namespace {
 
 const std::string model_prefix = "model.";
+const std::string ema_prefix = "ema.";
 
 int64_t steps_of(const SafetensorsFile& file) {
   int64_t steps = -1;
@@ -26,14 +27,18 @@ int64_t steps_of(const SafetensorsFile& file) {
 }  // namespace
 
 void save_checkpoint(const std::string& path, const ParameterList& model, const optim::Optimizer& optimizer,
-                     int64_t steps) {
+                     const optim::Ema* ema, int64_t steps) {
   optim::State tensors = optimizer.state();
+  if (ema) {
+    for (const auto& entry : ema->state()) tensors.push_back(entry);
+  }
   for (const LeafPtr& leaf : model)
     tensors.emplace_back(model_prefix + leaf->name, Tensor::on(leaf->shape, leaf->value));
   save_safetensors(path, tensors, {{"steps", std::to_string(steps)}});
 }
 
-int64_t load_checkpoint(const std::string& path, const ParameterList& model, optim::Optimizer& optimizer) {
+int64_t load_checkpoint(const std::string& path, const ParameterList& model, optim::Optimizer& optimizer,
+                        optim::Ema* ema) {
   const SafetensorsFile file = SafetensorsFile::open(path);
   const int64_t steps = steps_of(file);
   const std::vector<std::string> names = file.names();
@@ -47,13 +52,17 @@ int64_t load_checkpoint(const std::string& path, const ParameterList& model, opt
   }
   if (std::ranges::count_if(names, of_model) != std::ssize(model))
     throw Error(str(path, " belongs to another model: it has more tensors than this one"));
-  optim::State state;
+  optim::State state, averages;
   for (const std::string& name : names) {
-    if (!of_model(name)) state.emplace_back(name, file.read(name));
+    if (of_model(name)) continue;
+    (ema && name.starts_with(ema_prefix) ? averages : state).emplace_back(name, file.read(name));
   }
+  const optim::State before = ema ? ema->state() : optim::State{};
   try {
+    if (ema) ema->load_state(averages);
     optimizer.load_state(state);
   } catch (const Error& error) {
+    if (ema) ema->load_state(before);
     throw Error(str(path, ": ", error.what()));
   }
   for (std::size_t i = 0; i < model.size(); ++i) {

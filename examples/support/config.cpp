@@ -46,7 +46,11 @@ void visit(auto&& v, Recipe& r) {
   v("warmup", r.warmup);
   v("beta1", r.beta1);
   v("beta2", r.beta2);
+  v("eps", r.eps);
   v("weight_decay", r.weight_decay);
+  v("decay", r.decay, decay_kind);
+  v("bias_correction", r.bias_correction);
+  v("ema", r.ema);
   v("clip", r.clip);
   v("seed", r.seed);
   v("validation_windows", r.validation_windows);

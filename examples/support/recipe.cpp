@@ -5,15 +5,10 @@
 #include <cmath>
 
 #include <tape/nn/names.h>
-#include <tape/optim/adam.h>
-#include <tape/optim/sgd.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
 namespace {
-
-constexpr std::array<nn::Named<OptimizerKind>, 3> optimizer_names{
-    {{OptimizerKind::SGD, "sgd"}, {OptimizerKind::Adam, "adam"}, {OptimizerKind::AdamW, "adamw"}}};
 
 constexpr std::array<nn::Named<ScheduleKind>, 9> schedule_names{{{ScheduleKind::Constant, "constant"},
                                                                  {ScheduleKind::Linear, "linear"},
@@ -36,12 +31,6 @@ void require_range(const char* field, int64_t value, int64_t least, int64_t most
 
 }  // namespace
 
-std::string_view name_of(OptimizerKind kind) {
-  return nn::find_name(kind, optimizer_names);
-}
-OptimizerKind optimizer_kind(std::string_view name) {
-  return nn::find_value("optimizer", name, optimizer_names);
-}
 std::string_view name_of(ScheduleKind kind) {
   return nn::find_name(kind, schedule_names);
 }
@@ -65,22 +54,7 @@ void check(const Recipe& r) {
     require(r.min_lr > 0, "min-lr", "above 0 with the exponential schedule", r.min_lr);
   if (r.schedule == ScheduleKind::Noam && r.warmup == 0)
     throw Error("warmup must be at least 1 with the noam schedule");
-}
-
-std::unique_ptr<optim::Optimizer> make_optimizer(const Recipe& r, ParameterList parameters) {
-  switch (r.optimizer) {
-    case OptimizerKind::SGD:
-      return std::make_unique<optim::SGD>(std::move(parameters),
-                                          optim::SGDOptions{.momentum = r.beta1, .weight_decay = r.weight_decay});
-    case OptimizerKind::Adam:
-      return std::make_unique<optim::Adam>(
-          std::move(parameters),
-          optim::AdamOptions{.beta1 = r.beta1, .beta2 = r.beta2, .weight_decay = r.weight_decay});
-    case OptimizerKind::AdamW:
-      break;
-  }
-  return std::make_unique<optim::AdamW>(
-      std::move(parameters), optim::AdamWOptions{.beta1 = r.beta1, .beta2 = r.beta2, .weight_decay = r.weight_decay});
+  check_optimizer(r);
 }
 
 optim::Schedule make_schedule(const Recipe& r) {

@@ -25,6 +25,8 @@ Trainer::Trainer(const RunConfig& config, std::vector<int32_t> tokens)
       parameters_(nn::parameters(model_)),
       optimizer_(make_optimizer(config.recipe, parameters_)),
       schedule_(make_schedule(config.recipe)) {
+  if (config.recipe.ema > 0)
+    ema_ = std::make_unique<optim::Ema>(parameters_, optim::EmaOptions{.decay = config.recipe.ema, .warmup = true});
   data_.require_windows(config.model.context, config.text.path);
   validation_starts_ = data_.validation_starts(config.model.context, config.recipe.validation_windows);
 }
@@ -48,11 +50,17 @@ StepResult Trainer::step() {
     return result;
   }
   optimizer_->step(result.rate);
+  if (ema_) ema_->update();
   ++steps_;
   return result;
 }
 
+optim::ValueScope Trainer::evaluation() const {
+  return ema_ ? ema_->values() : optimizer_->evaluation();
+}
+
 double Trainer::validation_loss() const {
+  const optim::ValueScope scope = evaluation();
   const auto rows = static_cast<std::size_t>(config_.recipe.batch);
   double sum = 0;
   for (std::size_t first = 0; first < validation_starts_.size(); first += rows) {
@@ -70,11 +78,11 @@ int64_t Trainer::tokens_per_step() const {
 }
 
 void Trainer::save(const std::string& path) const {
-  save_checkpoint(path, parameters_, *optimizer_, steps_);
+  save_checkpoint(path, parameters_, *optimizer_, ema_.get(), steps_);
 }
 
 void Trainer::load(const std::string& path) {
-  steps_ = load_checkpoint(path, parameters_, *optimizer_);
+  steps_ = load_checkpoint(path, parameters_, *optimizer_, ema_.get());
 }
 
 }  // namespace tape::inline TAPE_ABI::tool

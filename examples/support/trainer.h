@@ -8,6 +8,7 @@
 
 #include <tape/examples/support/config.h>
 #include <tape/examples/support/dataset.h>
+#include <tape/optim/ema.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
@@ -29,8 +30,11 @@ class Trainer {
   StepResult step();
   /// Updates done so far.
   int64_t steps() const { return steps_; }
-  /// Mean loss on the validation windows of dataset.h.
+  /// Mean loss on the validation windows of dataset.h, with the values of evaluation().
   double validation_loss() const;
+  /// The values to validate and to save, in the model's place for as long as the result lives: averaged ones if the
+  /// recipe or its optimizer has any. No step can be made meanwhile.
+  optim::ValueScope evaluation() const;
 
   /// Training text that one step sees.
   int64_t tokens_per_step() const;
@@ -48,6 +52,7 @@ class Trainer {
   nn::GPT model_;
   ParameterList parameters_;
   std::unique_ptr<optim::Optimizer> optimizer_;
+  std::unique_ptr<optim::Ema> ema_;  // if the recipe wants one
   optim::Schedule schedule_;
   std::vector<int64_t> validation_starts_;
   int64_t steps_ = 0;

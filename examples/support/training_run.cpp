@@ -66,6 +66,7 @@ class Run {
 
   void save() {
     trainer_.save(folder_.checkpoint());
+    const optim::ValueScope scope = trainer_.evaluation();
     nn::save(folder_.model(), trainer_.model());
     progress_.spent(watch_.lap());
   }

@@ -51,8 +51,9 @@ void introduce(const Prepared& run) {
                         tool::short_number(parameters), m.layers, m.heads, m.width, m.context));
   tool::say(fmt::format("          scheme {}, norm {}, activation {}, positions {}, {} head", name_of(m.scheme),
                         name_of(m.norm.kind), name_of(m.activation), name_of(m.positions), m.tied ? "tied" : "untied"));
-  tool::say(fmt::format("training  {} steps of {} x {} characters, {}", tool::grouped(r.steps), r.batch * r.accumulate,
-                        m.context, name_of(r.optimizer)));
+  tool::say(fmt::format("training  {} steps of {} x {} characters, {}{}", tool::grouped(r.steps),
+                        r.batch * r.accumulate, m.context, name_of(r.optimizer),
+                        r.ema > 0 ? fmt::format(", weights averaged with decay {}", r.ema) : ""));
   tool::say(fmt::format("          learning rate {}, schedule {} after {} steps of warm-up", r.lr, name_of(r.schedule),
                         r.warmup));
   tool::say(fmt::format("output    {}", run.folder.path()));

@@ -59,31 +59,52 @@ void add_model_options(CLI::App& command, nn::ModelConfig& m) {
 
 // The options whose defaults follow from others.
 struct Dependent {
-  std::optional<double> min_lr, weight_decay;
+  std::optional<double> lr, min_lr, beta1, beta2, eps, weight_decay;
   std::optional<int64_t> warmup;
 
   void settle(tool::Recipe& r) const {
+    const tool::OptimizerDefaults defaults = defaults_of(r.optimizer, r.decay);
+    r.lr = lr.value_or(defaults.lr);
+    r.beta1 = beta1.value_or(defaults.beta1);
+    r.beta2 = beta2.value_or(defaults.beta2);
+    r.eps = eps.value_or(defaults.eps);
+    r.weight_decay = weight_decay.value_or(defaults.weight_decay);
     r.min_lr = min_lr.value_or(r.lr / 10);
     r.warmup = warmup.value_or(std::min<int64_t>(100, r.steps / 10));
-    r.weight_decay = weight_decay.value_or(r.optimizer == tool::OptimizerKind::AdamW ? 0.1 : 0.0);
   }
 };
+
+// The defaults of those in brackets depend on the optimizer, see recipe_optimizer.cpp.
+void add_optimizer_options(CLI::App& command, tool::Recipe& r, Dependent& dependent) {
+  command.option_defaults()->group("Optimizer");
+  add_choice(command, "--optimizer", r.optimizer, tool::optimizer_kind,
+             "sgd, adam, adamw, radam, nadam, lion, adafactor, muon,\nschedule-free or lamb");
+  command.add_option("--lr", dependent.lr, "Highest learning rate [0.001 for adam and its kin]");
+  command.add_option("--beta1", dependent.beta1, "Decay of the average of gradients, momentum [0.9; muon 0.95]");
+  command.add_option("--beta2", dependent.beta2, "Decay of the average of squared gradients [0.99; muon 0.95]");
+  command.add_option("--eps", dependent.eps, "Added to the root of that average [1e-8; lamb 1e-6]");
+  command.add_option("--weight-decay", dependent.weight_decay,
+                     "Pull of weight matrices to zero [0.1; adam and sgd 0, lion 0.3,\n"
+                     "muon 0.01, independent 0.0001]");
+  add_choice(command, "--decay", r.decay, tool::decay_kind,
+             "What adamw's pull is multiplied with: coupled, the rate;\nindependent, the share of its peak");
+  command.add_flag_function(
+      "--no-bias-correction", [&r](int64_t) { r.bias_correction = false; },
+      "adam and adamw as BERT's: too large first steps");
+  add_number(command, "--ema", r.ema,
+             "Decay of an average of weights, which is then what is\nvalidated and saved; 0: none");
+}
 
 void add_recipe_options(CLI::App& command, tool::Recipe& r, Dependent& dependent) {
   command.option_defaults()->group("Training");
   add_number(command, "--steps", r.steps, "Updates of the weights");
   add_number(command, "--batch", r.batch, "Pieces of text, each --context long, in a batch");
   add_number(command, "--accumulate", r.accumulate, "Batches for each step");
-  add_choice(command, "--optimizer", r.optimizer, tool::optimizer_kind, "sgd, adam or adamw");
-  add_number(command, "--lr", r.lr, "Highest learning rate");
   command.add_option("--min-lr", dependent.min_lr, "Lowest learning rate [lr/10]");
   add_choice(command, "--schedule", r.schedule, tool::schedule_kind,
-             "constant, linear, cosine, inverse_sqrt, noam, step, exponential,\npolynomial or wsd");
+             "constant, linear, cosine, inverse_sqrt, noam, step, exponential,\npolynomial or wsd; with schedule-free "
+             "constant unless given");
   command.add_option("--warmup", dependent.warmup, "Steps in which the rate rises [100, or a tenth of --steps]");
-  add_number(command, "--beta1", r.beta1, "Decay of Adam's average of gradients; momentum of sgd");
-  add_number(command, "--beta2", r.beta2, "Decay of Adam's average of squared gradients");
-  command.add_option("--weight-decay", dependent.weight_decay,
-                     "Pull of weight matrices to zero [0.1; 0 but for adamw]");
   add_number(command, "--clip", r.clip, "Largest norm of the gradient; 0: any");
   add_number(command, "--seed", r.seed, "Number that first values, batches and dropout follow from");
 }
@@ -123,6 +144,9 @@ void settle_new(const CLI::App& command, TrainOptions& options, const Dependent&
     options.out = "runs/" + std::filesystem::path(options.config.text.path).stem().string();
   if (options.out.empty()) throw CLI::ValidationError("--out must not be empty");
   dependent.settle(options.config.recipe);
+  const bool free = options.config.recipe.optimizer == tool::OptimizerKind::ScheduleFree;
+  if (free && command.get_option("--schedule")->count() == 0)
+    options.config.recipe.schedule = tool::ScheduleKind::Constant;
 }
 
 }  // namespace
@@ -146,6 +170,7 @@ void add_train_options(CLI::App& app, const std::function<void(const TrainOption
   command->add_option("--resume", options->resume, "Continue the run in this folder")->type_name("DIR");
   add_model_options(*command, options->config.model);
   add_recipe_options(*command, options->config.recipe, *dependent);
+  add_optimizer_options(*command, options->config.recipe, *dependent);
   add_reporting_options(*command, options->config);
   command->footer(
       "The folder gets model.safetensors, config.json, tokenizer.json, metrics.jsonl (a line for each\n"
@@ -156,6 +181,7 @@ void add_train_options(CLI::App& app, const std::function<void(const TrainOption
       "Examples:\n"
       "  tapeformer train --text book.txt --out runs/book\n"
       "  tapeformer train --text book.txt --scheme deepnorm --layers 100 --width 32 --heads 2 --out runs/deep\n"
+      "  tapeformer train --text book.txt --optimizer muon --ema 0.99 --out runs/muon\n"
       "  tapeformer train --text book.txt --scheme post --norm rms --warmup 200 --out runs/post\n"
       "  tapeformer train --resume runs/book");
   command->callback([=] {

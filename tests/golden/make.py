@@ -13,11 +13,12 @@ import feed_forward  # noqa: E402
 import norms  # noqa: E402
 import ops  # noqa: E402
 import optim  # noqa: E402
+import optim_more  # noqa: E402
 import schemes  # noqa: E402
 
 
 def main(folder):
-    for part in (ops, norms, feed_forward, blocks, optim, schemes):
+    for part in (ops, norms, feed_forward, blocks, optim, optim_more, schemes):
         part.main(folder)
 
 

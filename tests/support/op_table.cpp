@@ -96,19 +96,21 @@ void softmax_and_loss(Rows& table) {
                                    [](In x) { return log_softmax(x[0]); },
                                    zero_if(n == 1, {0})};
                    }});
-  const auto loss = [&](const char* variant, bool ignore, double smoothing) {
+  const auto loss = [&](const char* variant, bool ignore, double smoothing, double divisor) {
     table.push_back({"cross_entropy", variant, [=](int64_t r, int64_t n) {
                        Ids targets = random_ids({2, r}, static_cast<int32_t>(n), 12);
                        if (ignore) targets.mutable_data()[1] = -7;
-                       const CrossEntropyOptions options{.ignore_index = -7, .label_smoothing = smoothing};
+                       const CrossEntropyOptions options{
+                           .ignore_index = -7, .label_smoothing = smoothing, .divisor = divisor};
                        return OpCase{{random_tensor({2, r, n}, 13, -2, 2)},
                                      [=](In x) { return cross_entropy(x[0], targets, options); },
                                      zero_if(n == 1, {0})};
                      }});
   };
-  loss("", false, 0);
-  loss("ignored targets", true, 0);
-  loss("label smoothing", true, 0.1);
+  loss("", false, 0, 0);
+  loss("ignored targets", true, 0, 0);
+  loss("label smoothing", true, 0.1, 0);
+  loss("divisor", true, 0.1, 3);
 }
 
 void products(Rows& table) {

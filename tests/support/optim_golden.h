@@ -1,4 +1,4 @@
-// Runs every optimizer as tests/golden/optim.py ran PyTorch's, and compares.
+// Runs SGD, Adam and AdamW as tests/golden/optim.py ran PyTorch's, and compares; optimizers.h has the others.
 #pragma once
 
 #include <functional>
