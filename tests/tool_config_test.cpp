@@ -25,7 +25,6 @@ RunConfig unusual_config() {
              .hidden = 21,
              .scheme = nn::Scheme::DeepNorm,
              .norm = nn::NormKind::RMS,
-             .eps = 1e-6,
              .activation = nn::Activation::SwiGLU,
              .positions = nn::Positions::Rotary,
              .rotary_base = 500,
@@ -33,6 +32,7 @@ RunConfig unusual_config() {
              .bias = false,
              .dropout = 0.1,
              .recompute = true};
+  c.model.norm.eps = 1e-6;
   c.recipe = {.steps = 50,
               .batch = 3,
               .accumulate = 2,

@@ -11,10 +11,11 @@ sys.path.insert(0, HERE)
 import blocks  # noqa: E402
 import ops  # noqa: E402
 import optim  # noqa: E402
+import schedules  # noqa: E402
 
 
 def main(folder):
-    for part in (ops, blocks, optim):
+    for part in (ops, blocks, optim, schedules):
         part.main(folder)
 
 
