@@ -6,16 +6,19 @@
 
 #include <tape/core/parameter.h>
 #include <tape/optim/optimizer.h>
+#include <tape/optim/plateau.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
-/// Writes the model's values (as "model.NAME"), the optimizer's state and the number of steps done, whole or not at
-/// all. The learning rate, the batches and the dropout masks are functions of the step and need no saving.
+/// Writes the model's values (as "model.NAME"), the optimizer's state, the number of steps done and what `plateau`
+/// remembers (none: null), whole or not at all. Other learning rates, the batches and the dropout masks are functions
+/// of the step and need no saving.
 void save_checkpoint(const std::string& path, const ParameterList& model, const optim::Optimizer& optimizer,
-                     int64_t steps);
+                     int64_t steps, const optim::Plateau* plateau = nullptr);
 
 /// Reads them back and returns the number of steps. Throws Error, having changed no values, when the file is damaged or
-/// belongs to another model or optimizer.
-int64_t load_checkpoint(const std::string& path, const ParameterList& model, optim::Optimizer& optimizer);
+/// belongs to another model, optimizer or kind of schedule.
+int64_t load_checkpoint(const std::string& path, const ParameterList& model, optim::Optimizer& optimizer,
+                        optim::Plateau* plateau = nullptr);
 
 }  // namespace tape::inline TAPE_ABI::tool

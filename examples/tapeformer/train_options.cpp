@@ -60,11 +60,11 @@ void add_model_options(CLI::App& command, nn::GPTConfig& m) {
 // The options whose defaults follow from others.
 struct Dependent {
   std::optional<double> min_lr, weight_decay;
-  std::optional<int64_t> warmup;
+  std::optional<std::string> warmup;
 
   void settle(tool::Recipe& r) const {
-    r.min_lr = min_lr.value_or(r.lr / 10);
-    r.warmup = warmup.value_or(std::min<int64_t>(100, r.steps / 10));
+    r.min_lr = min_lr.value_or(tool::default_min_lr(r));
+    r.warmup = warmup ? tool::warmup_steps(*warmup, r) : tool::default_warmup(r);
     r.weight_decay = weight_decay.value_or(r.optimizer == tool::OptimizerKind::AdamW ? 0.1 : 0.0);
   }
 };
@@ -76,10 +76,15 @@ void add_recipe_options(CLI::App& command, tool::Recipe& r, Dependent& dependent
   add_number(command, "--accumulate", r.accumulate, "Batches for each step");
   add_choice(command, "--optimizer", r.optimizer, tool::optimizer_kind, "sgd, adam or adamw");
   add_number(command, "--lr", r.lr, "Highest learning rate");
-  command.add_option("--min-lr", dependent.min_lr, "Lowest learning rate [lr/10]");
+  command.add_option("--min-lr", dependent.min_lr, "Lowest learning rate [lr/10; one_cycle: lr/250000]");
   add_choice(command, "--schedule", r.schedule, tool::schedule_kind,
-             "constant, linear, cosine, inverse_sqrt, noam, step, exponential,\npolynomial or wsd");
-  command.add_option("--warmup", dependent.warmup, "Steps in which the rate rises [100, or a tenth of --steps]");
+             "constant, linear, cosine, cosine_restarts, inverse_sqrt, noam, step,\nexponential, polynomial, "
+             "square_root, wsd, wsd_cosine, wsd_sqrt,\nwsd_exponential, one_cycle or plateau; see tapeformer schedule");
+  command
+      .add_option("--warmup", dependent.warmup,
+                  "Steps in which the rate rises, or untuned: 2/(1 - beta2)\n[100, or a tenth of --steps; one_cycle: "
+                  "30 %]")
+      ->type_name("INT");
   add_number(command, "--beta1", r.beta1, "Decay of Adam's average of gradients; momentum of sgd");
   add_number(command, "--beta2", r.beta2, "Decay of Adam's average of squared gradients");
   command.add_option("--weight-decay", dependent.weight_decay,
