@@ -60,7 +60,8 @@ Axis Axis::linear(double low, double high, int most, bool widened) {
   const double unit = round_up((high - low) / std::max(1, most - 1));
   Axis axis;
   axis.low_ = widened ? std::floor(low / unit + 1e-9) * unit : low;
-  axis.high_ = widened ? std::ceil(high / unit - 1e-9) * unit : high;
+  const double end = std::ceil(high / unit - 1e-9) * unit;
+  axis.high_ = widened || end - high <= 0.01 * (high - low) ? end : high;
   const double first = std::ceil(axis.low_ / unit - 1e-9);
   const double last = std::floor(axis.high_ / unit + 1e-9);
   for (double i = first; i <= last; ++i) axis.ticks_.push_back({i * unit, tick_label(i * unit, unit)});
@@ -88,7 +89,8 @@ Axis Axis::logarithmic(double low, double high, int most) {
       const double value = digit * power;
       if (value < axis.low_ * (1 - 1e-9) || value > axis.high_ * (1 + 1e-9)) continue;
       const bool named = digit == 1 ? (d - first) % every == 0 : few && (digit == 2 || digit == 5);
-      if (named || every == 1) axis.ticks_.push_back({value, named ? tick_label(value, power) : ""});
+      const std::string label = first < -3 || last > 6 ? scientific(value, 0) : tick_label(value, power);
+      if (named || every == 1 || digit == 1) axis.ticks_.push_back({value, named ? label : ""});
     }
   }
   return axis;

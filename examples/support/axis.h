@@ -16,7 +16,8 @@ struct Tick {
 class Axis {
  public:
   /// From `low` to `high`, with at most `most` ticks at round numbers: 1, 2 or 5 times a power of ten apart. `widened`
-  /// goes on to a round number at both ends. An empty range gets a little room on both sides.
+  /// goes on to a round number at both ends; otherwise the axis ends at `high`, or at a round number no more than 1 %
+  /// farther. An empty range gets a little room on both sides.
   /// Throws Error for numbers that are not finite.
   static Axis linear(double low, double high, int most, bool widened);
   /// The same with equal distances for equal ratios, and always widened. Throws Error unless 0 < low.

@@ -34,7 +34,7 @@ constexpr std::array<Style, most_series> styles{{{"#0072b2", "#5ab4e8", ""},
 constexpr double font = 12;
 constexpr double title_font = 16;
 constexpr double row = 17;     // from name to name
-constexpr double leader = 34;  // from the plot to the names
+constexpr double leader = 48;  // from the plot to the names
 constexpr double margin = 20;
 
 // Where things lie.
@@ -266,7 +266,10 @@ class Picture {
     for (std::size_t k = 0; k < order.size(); ++k) {
       const std::size_t i = order[k];
       const double y = heights[k];
-      stroke(i, path_data({ends[i], {l_.right + 8, y}, {l_.right + leader - 6, y}}), 1.5);
+      const double sample = l_.right + leader - 31;
+      put(R"(<path class="s{}" d="{}" fill="none" stroke="{}" stroke-width="1" stroke-opacity="0.7"/>)", i,
+          path_data({ends[i], {l_.right + 4, ends[i].y}, {sample - 3, y}, {sample, y}}), styles[i].light);
+      stroke(i, path_data({{sample, y}, {sample + 26, y}}), 2.25);
       ink(l_.right + leader, y + 4, chart_.series[i].name);
     }
   }

@@ -11,24 +11,25 @@
 namespace tape::inline TAPE_ABI::tool {
 
 struct Series {
-  std::string name;
-  std::vector<Point> points;  ///< with x ascending; those that are not finite, or not above 0 on a log axis, are gaps
+  std::string name = {};
+  std::vector<Point> points =
+      {};  ///< with x ascending; those that are not finite, or not above 0 on a log axis, are gaps
 };
 
 /// A stretch of x that is shaded.
 struct Band {
   double from = 0;
   double to = 0;
-  std::string name;
+  std::string name = {};
 };
 
 struct LineChart {
-  std::string title;
-  std::string subtitle;
-  std::string x_name;
-  std::string y_name;
-  std::vector<Series> series;
-  std::vector<Band> bands;
+  std::string title = {};
+  std::string subtitle = {};
+  std::string x_name = {};
+  std::string y_name = {};
+  std::vector<Series> series = {};
+  std::vector<Band> bands = {};
   bool log_y = false;
   bool zero_y = false;  ///< a linear y axis begins at 0
   double width = 760;

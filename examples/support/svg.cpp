@@ -97,7 +97,12 @@ std::vector<Point> simplified(const std::vector<Point>& line, double tolerance) 
 
 std::string path_data(const std::vector<Point>& line) {
   std::string data;
-  for (const Point& p : line) data += (data.empty() ? "M" : "L") + coordinate(p.x) + " " + coordinate(p.y);
+  for (const Point& p : line) {
+    data += data.empty() ? 'M' : 'L';
+    data += coordinate(p.x);
+    data += ' ';
+    data += coordinate(p.y);
+  }
   return data;
 }
 

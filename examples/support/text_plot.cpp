@@ -29,6 +29,7 @@ std::vector<std::string> columns(const std::vector<double>& values, double highe
     for (const double value : values) {
       line += blocks[std::clamp(height_of(value, highest, rows) - row * eighths, 0, eighths)];
     }
+    line.erase(line.find_last_not_of(' ') + 1);
     lines.push_back(line);
   }
   return lines;
