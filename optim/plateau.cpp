@@ -17,13 +17,12 @@ std::string digits_of(Number number) {
   return std::string(text, std::to_chars(text, text + sizeof text, number).ptr);
 }
 
-// Reads one number, and the space after it unless it is the last. False when there is none.
+// Reads one number and the space after it, if there is one. False when there is no number.
 template <class Number>
 bool take(const char*& at, const char* end, Number& number) {
   const auto [next, code] = std::from_chars(at, end, number);
-  if (code != std::errc{} || (next != end && *next != ' ')) return false;
-  at = next == end ? end : next + 1;
-  return true;
+  at = next != end && *next == ' ' ? next + 1 : next;
+  return code == std::errc{};
 }
 
 }  // namespace
@@ -68,19 +67,16 @@ std::string Plateau::state() const {
 }
 
 void Plateau::load_state(const std::string& state) {
-  double lr = 0;
-  double best = 0;
-  int64_t bad = 0;
-  int64_t cooldown = 0;
+  Plateau loaded = *this;
   const char* at = state.data();
   const char* const end = at + state.size();
-  const bool read = take(at, end, lr) && take(at, end, best) && take(at, end, bad) && take(at, end, cooldown);
-  if (!read || at != end || !(lr > 0) || !std::isfinite(lr) || std::isnan(best) || bad < 0 || cooldown < 0)
+  const bool read = take(at, end, loaded.lr_) && take(at, end, loaded.best_) && take(at, end, loaded.bad_) &&
+                    take(at, end, loaded.cooldown_);
+  const bool possible = loaded.lr_ > 0 && std::isfinite(loaded.lr_) && !std::isnan(loaded.best_) && loaded.bad_ >= 0 &&
+                        loaded.cooldown_ >= 0;
+  if (!read || !possible || loaded.state() != state)
     throw Error(str("Plateau: \"", state, "\" is not a state of it: it must be \"lr best bad cooldown\""));
-  lr_ = lr;
-  best_ = best;
-  bad_ = bad;
-  cooldown_ = cooldown;
+  *this = loaded;
 }
 
 }  // namespace tape::inline TAPE_ABI::optim
