@@ -22,25 +22,22 @@ struct Cycle {
   double length = 1;
 };
 
-// The cycle that step s lies in.
+// The steps of all cycles before this one: a geometric series.
+double begin_of(double index, double first, double stretch) {
+  return stretch == 1 ? first * index : first * (std::pow(stretch, index) - 1) / (stretch - 1);
+}
+
+// The cycle that step s lies in. The logarithm may round across its border; the sums, exact for whole numbers, decide.
 Cycle cycle_at(double s, double first, double stretch) {
-  if (stretch == 1) {
-    const double index = std::floor(s / first);
-    return {index, index * first, first};
-  }
-  Cycle cycle{0, 0, first};
-  while (s >= cycle.begin + cycle.length) {
-    cycle.begin += cycle.length;
-    cycle.length *= stretch;
-    ++cycle.index;
-  }
-  return cycle;
+  double index = std::floor(stretch == 1 ? s / first : std::log1p(s / first * (stretch - 1)) / std::log(stretch));
+  if (begin_of(index, first, stretch) > s) --index;
+  if (begin_of(index + 1, first, stretch) <= s) ++index;
+  return {index, begin_of(index, first, stretch), first * std::pow(stretch, index)};
 }
 
 // The steps of all cycles together; Schedule::forever when these are too many.
 int64_t length_of(int64_t cycles, double first, double stretch) {
-  const auto n = static_cast<double>(cycles);
-  const double all = stretch == 1 ? first * n : first * (std::pow(stretch, n) - 1) / (stretch - 1);
+  const double all = begin_of(static_cast<double>(cycles), first, stretch);
   constexpr double most = 9e18;
   return cycles == 0 || !(all < most) ? Schedule::forever : static_cast<int64_t>(std::ceil(all));
 }
@@ -96,7 +93,7 @@ Schedule cosine_restarts(double first_cycle, double peak, const RestartOptions& 
     const Cycle cycle = cycle_at(s, first_cycle, o.stretch);
     if (o.cycles > 0 && cycle.index >= static_cast<double>(o.cycles)) return o.floor;
     const double top = std::max(o.floor, peak * std::pow(o.shrink, cycle.index));
-    return std::lerp(o.floor, top, half_wave(std::pow((s - cycle.begin) / cycle.length, o.k)));
+    return std::lerp(o.floor, top, half_wave(std::pow(std::clamp((s - cycle.begin) / cycle.length, 0.0, 1.0), o.k)));
   };
   return Schedule(rate, length_of(options.cycles, first_cycle, options.stretch));
 }

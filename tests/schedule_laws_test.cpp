@@ -162,7 +162,9 @@ TEST_CASE("restarts come back to the peak when a cycle is over", "[schedule]") {
   CHECK(limited(70) == 0.25);
   CHECK(limited(int64_t{1} << 60) == 0.25);
   CHECK(cosine_restarts(2.5, 1, {.cycles = 3}).steps() == 8);
-  CHECK(cosine_restarts(10, 1, {.shrink = 0.5})(Schedule::forever) == 0);  // far away the peak is 0, and nothing hangs
+  CHECK(cosine_restarts(10, 1, {.shrink = 0.5})(Schedule::forever) == 0);  // the peak has become 0
+  CHECK(cosine_restarts(1, 1, {.stretch = 1.5})(Schedule::forever) <= 1);
+  CHECK(cosine_restarts(10, 1, {.stretch = 1 + 1e-12})(1'000'000'000) <= 1);  // nor after very many cycles
   CHECK(cosine_restarts(1, 1, {.stretch = 3, .cycles = 100}).steps() == Schedule::forever);
 }
 

@@ -76,7 +76,7 @@ Layout layout_of(const LineChart& chart) {
   double labels = 0;
   for (const Tick& tick : l.y.ticks()) labels = std::max(labels, text_width(tick.label, font));
   l.left = margin + labels + 8;
-  l.right = chart.width - margin - names - leader;
+  l.right = std::max(l.left + chart.width / 4, chart.width - margin - names - leader);  // long names break off
   l.top = margin + (chart.title.empty() ? 0 : 22) + (chart.subtitle.empty() ? 0 : 18) +
           (chart.y_name.empty() ? 0 : 22) + (chart.bands.empty() ? 0 : 16);
   l.bottom = chart.height - margin - 18 - (chart.x_name.empty() ? 0 : 18);

@@ -77,7 +77,7 @@ std::vector<int64_t> table_steps(const tool::Recipe& r) {
   for (int64_t quarter = 1; quarter < 4; ++quarter) steps.push_back(r.steps * quarter / 4);
   steps.push_back(r.steps - 1);
   std::ranges::sort(steps);
-  steps.erase(std::ranges::unique(steps).begin(), steps.end());
+  steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
   return steps;
 }
 
