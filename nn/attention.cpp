@@ -1,12 +1,19 @@
 #include <tape/nn/attention.h>
 
+#include <array>
+
+#include <tape/core/ops/gain.h>
 #include <tape/core/ops/rotary.h>
 #include <tape/core/ops/shape_ops.h>
 #include <tape/core/probe.h>
+#include <tape/nn/names.h>
 
 namespace tape::inline TAPE_ABI::nn {
 
 namespace {
+
+constexpr std::array<Named<QKNorm>, 3> qk_norm_names{
+    {{QKNorm::None, "none"}, {QKNorm::PerHead, "head"}, {QKNorm::FullWidth, "full"}}};
 
 AttentionConfig checked(AttentionConfig config) {
   if (config.width < 1 || config.heads < 1 || config.width % config.heads != 0) {
@@ -29,11 +36,52 @@ AttentionOptions options_of(const AttentionConfig& config, const AttentionMask& 
           .dropout = context.is_training() ? config.dropout : 0};
 }
 
+// Turns the first `heads` heads of x.
+Tensor turned(const AttentionConfig& c, const Tensor& x, int64_t heads, Where where) {
+  if (c.rotary_base <= 0) return x;
+  return rotary(x, {.heads = heads, .head_size = c.width / c.heads, .base = c.rotary_base}, where);
+}
+
 }  // namespace
+
+std::string_view name_of(QKNorm norm) {
+  return find_name(norm, qk_norm_names);
+}
+QKNorm qk_norm(std::string_view name) {
+  return find_value("norm of queries and keys", name, qk_norm_names);
+}
+
+InnerNorms::InnerNorms(const AttentionConfig& c) {
+  const int64_t head_size = c.width / c.heads;
+  if (c.qk_norm != QKNorm::None) {
+    query_norm.emplace(c.norm, c.qk_norm == QKNorm::PerHead ? head_size : c.width);
+    key_norm.emplace(c.norm, c.qk_norm == QKNorm::PerHead ? head_size : c.width);
+  }
+  if (c.norm_value) value_norm.emplace(c.norm, head_size);
+  if (c.norm_out) out_norm.emplace(c.norm, c.width);
+  if (c.head_scale) head_scale = Parameter({c.heads}, ones_init(), false);
+}
+
+Tensor InnerNorms::normed(const std::optional<Norm>& norm, const Tensor& x, Where where) const {
+  if (!norm) return x;
+  if (norm->width == x.last()) return (*norm)(x, where);
+  return reshape((*norm)(reshape(x, {x.shape()[0], x.shape()[1], -1, norm->width}, where), where), x.shape(), where);
+}
+
+Tensor InnerNorms::output(const Tensor& z, Where where) const {
+  Tensor y = z;
+  if (head_scale) {  // rows of one head each, times its factor
+    const int64_t heads = head_scale->size();
+    const Tensor by_head = transpose_last(reshape(z, {z.rows(), heads, -1}, where), where);
+    y = reshape(transpose_last(multiply_rows(by_head, head_scale, where), where), z.shape(), where);
+  }
+  return out_norm ? (*out_norm)(y, where) : y;
+}
 
 SelfAttention::SelfAttention(AttentionConfig config_, const WeightInit& init)
     : config(checked(std::move(config_))),
       qkv(config.width, 3 * config.width, config.bias, init.packed_qkv()),
+      inner(config),
       out(config.width, config.width, config.bias, init.with_gain(init.attention_out)) {}
 
 Tensor SelfAttention::operator()(const Tensor& x, const AttentionMask& mask, const Context& context,

@@ -1,15 +1,23 @@
 // Multi-head attention with its projections.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include <tape/core/ops/attention.h>
 #include <tape/nn/context.h>
 #include <tape/nn/linear.h>
+#include <tape/nn/norm.h>
 
 namespace tape::inline TAPE_ABI::nn {
 
+/// A norm of queries and keys after their projection, before rotary positions: over each head, with one weight (D) for all
+/// heads (Henry et al. 2020, arXiv 2010.04245, with a learned gain), or over the full width (C) as in OLMo-2.
 enum class QKNorm { None, PerHead, FullWidth };
+/// "none", "head" or "full". The second function throws Error for another name, listing these.
+std::string_view name_of(QKNorm norm);
+QKNorm qk_norm(std::string_view name);
 
 struct AttentionConfig {
   int64_t width = 0;
@@ -17,7 +25,12 @@ struct AttentionConfig {
   bool bias = true;
   double dropout = 0;      ///< on the attention weights and on the result
   double rotary_base = 0;  ///< 0: no rotary positions (self-attention only)
-  std::string name = {};   ///< prefix of its taps, such as "blocks.0.attn"
+  QKNorm qk_norm = QKNorm::None;
+  bool norm_value = false;  ///< a norm of values, over each head: HybridNorm
+  bool norm_out = false;    ///< a norm over all heads before the output projection: Sub-LN
+  bool head_scale = false;  ///< a learned factor for each head before the output projection: NormFormer
+  NormConfig norm = NormKind::Layer;  ///< the kind of these norms
+  std::string name = {};              ///< prefix of its taps, such as "blocks.0.attn"
 };
 
 /// Which keys a query may see.
@@ -27,10 +40,34 @@ struct AttentionMask {
   Ids key_lengths = {};  ///< (B), keys from this position on are padding
 };
 
+/// What residual schemes put inside attention, between its projections; each part is absent where it is not asked for.
+struct InnerNorms {
+  std::optional<Norm> query_norm, key_norm;  ///< (D) or (C)
+  std::optional<Norm> value_norm;            ///< (D)
+  std::optional<Norm> out_norm;              ///< (C)
+  Parameter head_scale;                      ///< (H), starts at 1, not decayed
+
+  explicit InnerNorms(const AttentionConfig& config);
+
+  bool on_inputs() const { return query_norm || value_norm; }
+  /// x (B, T, C) → (B, T, C): the norm over each head, or over the full width, as wide as it is.
+  Tensor normed(const std::optional<Norm>& norm, const Tensor& x, Where where) const;
+  /// The heads' output z (B, T, C), scaled and normalised.
+  Tensor output(const Tensor& z, Where where) const;
+  void visit(auto&& v) const {
+    v("query_norm", query_norm);
+    v("key_norm", key_norm);
+    v("value_norm", value_norm);
+    v("out_norm", out_norm);
+    v("head_scale", head_scale);
+  }
+};
+
 /// Queries, keys and values from one sequence, by one packed projection.
 struct SelfAttention {
   AttentionConfig config;
   Linear qkv;  ///< (3C, C): rows of queries, then keys, then values
+  InnerNorms inner;
   Linear out;  ///< (C, C)
 
   SelfAttention(AttentionConfig config, const WeightInit& init);
@@ -40,6 +77,7 @@ struct SelfAttention {
                     Where where = Where::here()) const;
   void visit(auto&& v) const {
     v("qkv", qkv);
+    inner.visit(v);
     v("out", out);
   }
 };
@@ -49,6 +87,7 @@ struct CrossAttention {
   AttentionConfig config;
   Linear query;      ///< (C, C)
   Linear key_value;  ///< (2C, C): rows of keys, then values
+  InnerNorms inner;
   Linear out;        ///< (C, C)
 
   CrossAttention(AttentionConfig config, const WeightInit& init);
@@ -59,6 +98,7 @@ struct CrossAttention {
   void visit(auto&& v) const {
     v("query", query);
     v("key_value", key_value);
+    inner.visit(v);
     v("out", out);
   }
 };

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
+#include <optional>
 
 #include <tape/core/safetensors.h>
 
@@ -24,21 +26,39 @@ int64_t steps_of(const SafetensorsFile& file) {
   return steps;
 }
 
+// `plateau` as it was when the file was written; nothing when there is none.
+std::optional<optim::Plateau> plateau_of(const SafetensorsFile& file, const optim::Plateau* plateau) {
+  const auto found = file.metadata().find("plateau");
+  const bool saved = found != file.metadata().end();
+  if (saved != (plateau != nullptr))
+    throw Error(str(file.path(), " belongs to a run with", saved ? "" : "out", " the plateau schedule"));
+  if (!saved) return std::nullopt;
+  optim::Plateau loaded = *plateau;
+  try {
+    loaded.load_state(found->second);
+  } catch (const Error& error) {
+    throw Error(str(file.path(), ": ", error.what()));
+  }
+  return loaded;
+}
+
 }  // namespace
 
 void save_checkpoint(const std::string& path, const ParameterList& model, const optim::Optimizer& optimizer,
-                     const optim::Ema* ema, int64_t steps) {
+                     const optim::Ema* ema, int64_t steps, const optim::Plateau* plateau) {
   optim::State tensors = optimizer.state();
   if (ema) {
     for (const auto& entry : ema->state()) tensors.push_back(entry);
   }
   for (const LeafPtr& leaf : model)
     tensors.emplace_back(model_prefix + leaf->name, Tensor::on(leaf->shape, leaf->value));
-  save_safetensors(path, tensors, {{"steps", std::to_string(steps)}});
+  std::map<std::string, std::string> notes{{"steps", std::to_string(steps)}};
+  if (plateau) notes["plateau"] = plateau->state();
+  save_safetensors(path, tensors, notes);
 }
 
 int64_t load_checkpoint(const std::string& path, const ParameterList& model, optim::Optimizer& optimizer,
-                        optim::Ema* ema) {
+                        optim::Ema* ema, optim::Plateau* plateau) {
   const SafetensorsFile file = SafetensorsFile::open(path);
   const int64_t steps = steps_of(file);
   const std::vector<std::string> names = file.names();
@@ -58,6 +78,7 @@ int64_t load_checkpoint(const std::string& path, const ParameterList& model, opt
     (ema && name.starts_with(ema_prefix) ? averages : state).emplace_back(name, file.read(name));
   }
   const optim::State before = ema ? ema->state() : optim::State{};
+  const std::optional<optim::Plateau> loaded = plateau_of(file, plateau);
   try {
     if (ema) ema->load_state(averages);
     optimizer.load_state(state);
@@ -65,6 +86,7 @@ int64_t load_checkpoint(const std::string& path, const ParameterList& model, opt
     if (ema) ema->load_state(before);
     throw Error(str(path, ": ", error.what()));
   }
+  if (plateau) *plateau = *loaded;
   for (std::size_t i = 0; i < model.size(); ++i) {
     std::ranges::copy(values[i].values(), model[i]->data());
     model[i]->initialized = true;

@@ -17,7 +17,8 @@ struct TextInfo {
   std::string fingerprint;  ///< of the characters, see fingerprint()
 };
 
-/// How often a run reports and saves; changes nothing about what it computes.
+/// How often a run reports and saves; changes nothing about what it computes, but for the plateau schedule, which
+/// listens to the validation loss.
 struct Reporting {
   int64_t log_every = 10;
   int64_t eval_every = 200;

@@ -24,7 +24,8 @@ Trainer::Trainer(const RunConfig& config, std::vector<int32_t> tokens)
       model_(config.model, Seed{config.recipe.seed}),
       parameters_(nn::parameters(model_)),
       optimizer_(make_optimizer(config.recipe, parameters_)),
-      schedule_(make_schedule(config.recipe)) {
+      schedule_(make_schedule(config.recipe)),
+      plateau_(make_plateau(config.recipe)) {
   if (config.recipe.ema > 0)
     ema_ = std::make_unique<optim::Ema>(parameters_, optim::EmaOptions{.decay = config.recipe.ema, .warmup = true});
   data_.require_windows(config.model.context, config.text.path);
@@ -33,7 +34,7 @@ Trainer::Trainer(const RunConfig& config, std::vector<int32_t> tokens)
 
 StepResult Trainer::step() {
   const Recipe& r = config_.recipe;
-  StepResult result{.rate = schedule_(steps_)};
+  StepResult result{.rate = schedule_(steps_) * (plateau_ ? plateau_->lr() : 1)};
   for (int64_t i = 0; i < r.accumulate; ++i) {
     const int64_t index = steps_ * r.accumulate + i;
     const Batch batch = data_.batch(r.batch, config_.model.context, index);
@@ -73,16 +74,20 @@ double Trainer::validation_loss() const {
   return sum / static_cast<double>(validation_starts_.size());
 }
 
+void Trainer::observe(double validation_loss) {
+  if (plateau_) plateau_->observe(validation_loss);
+}
+
 int64_t Trainer::tokens_per_step() const {
   return config_.recipe.batch * config_.recipe.accumulate * config_.model.context;
 }
 
 void Trainer::save(const std::string& path) const {
-  save_checkpoint(path, parameters_, *optimizer_, ema_.get(), steps_);
+  save_checkpoint(path, parameters_, *optimizer_, ema_.get(), steps_, plateau_ ? &*plateau_ : nullptr);
 }
 
 void Trainer::load(const std::string& path) {
-  steps_ = load_checkpoint(path, parameters_, *optimizer_, ema_.get());
+  steps_ = load_checkpoint(path, parameters_, *optimizer_, ema_.get(), plateau_ ? &*plateau_ : nullptr);
 }
 
 }  // namespace tape::inline TAPE_ABI::tool

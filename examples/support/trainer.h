@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,8 @@ struct StepResult {
   bool finite = true;        ///< false: loss or gradient is not a finite number, and nothing was updated
 };
 
-/// What a run computes depends on the config and the tokens alone: not on the number of threads, nor on how often it
-/// was stopped and continued.
+/// What a run computes depends on the config and the tokens alone, and with the plateau schedule on what it is told by
+/// observe(): not on the number of threads, nor on how often it was stopped and continued.
 class Trainer {
  public:
   /// Builds and initialises everything. Throws Error for a config that can not be used.
@@ -35,6 +36,8 @@ class Trainer {
   /// The values to validate and to save, in the model's place for as long as the result lives: averaged ones if the
   /// recipe or its optimizer has any. No step can be made meanwhile.
   optim::ValueScope evaluation() const;
+  /// Tells the plateau schedule a validation loss; with other schedules nothing happens.
+  void observe(double validation_loss);
 
   /// Training text that one step sees.
   int64_t tokens_per_step() const;
@@ -54,6 +57,7 @@ class Trainer {
   std::unique_ptr<optim::Optimizer> optimizer_;
   std::unique_ptr<optim::Ema> ema_;  // if the recipe wants one
   optim::Schedule schedule_;
+  std::optional<optim::Plateau> plateau_;
   std::vector<int64_t> validation_starts_;
   int64_t steps_ = 0;
 };

@@ -42,6 +42,8 @@ class Run {
       Metrics line = line_of_step();
       const bool validate = is_due(reporting.eval_every);
       if (validate) line.val_loss = measure();
+      // The extra validation of the last step is none for the schedule, which a longer run would not have seen.
+      if (trainer_.steps() % reporting.eval_every == 0) trainer_.observe(result_.validation_loss);
       if (validate || is_due(reporting.log_every)) metrics_.write(line);
       progress_.show(validate);
       const bool stop = interrupt_.requested();

@@ -60,9 +60,10 @@ int main(int argc, char** argv) {
       "  tapeformer train --help");
   tapeformer::add_train(app, argc > 0 ? argv[0] : "tapeformer", exit_code);
   tapeformer::add_sample(app, exit_code);
+  tapeformer::add_schedule(app, exit_code);
   try {
     app.parse(argc, argv);
-    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command, train or sample,");
+    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command, train, sample or schedule,");
     return exit_code;
   } catch (const CLI::Success& success) {
     return app.exit(success);

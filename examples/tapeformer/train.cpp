@@ -87,7 +87,11 @@ Prepared prepare_resumed(const TrainOptions& options) {
   const tool::RunFolder folder(options.resume);
   tool::RunConfig config = tool::load_config(folder.config());
   const tool::CharTokenizer tokenizer = tool::CharTokenizer::load(folder.tokenizer());
+  const int64_t eval_every = config.reporting.eval_every;
   options.apply_to(config);
+  if (config.recipe.schedule == tool::ScheduleKind::Plateau && config.reporting.eval_every != eval_every) {
+    throw Error("--eval-every can not be changed with --resume: the plateau schedule listens to the validation loss");
+  }
   const std::u32string text = tool::read_text(config.text.path);
   if (tool::fingerprint(text) != config.text.fingerprint) {
     throw Error(tape::str(config.text.path, " is not the text that this run began with: give that one with --text"));

@@ -60,7 +60,7 @@ void add_model_options(CLI::App& command, nn::ModelConfig& m) {
 // The options whose defaults follow from others.
 struct Dependent {
   std::optional<double> lr, min_lr, beta1, beta2, eps, weight_decay;
-  std::optional<int64_t> warmup;
+  std::optional<std::string> warmup;
 
   void settle(tool::Recipe& r) const {
     const tool::OptimizerDefaults defaults = defaults_of(r.optimizer, r.decay);
@@ -69,8 +69,8 @@ struct Dependent {
     r.beta2 = beta2.value_or(defaults.beta2);
     r.eps = eps.value_or(defaults.eps);
     r.weight_decay = weight_decay.value_or(defaults.weight_decay);
-    r.min_lr = min_lr.value_or(r.lr / 10);
-    r.warmup = warmup.value_or(std::min<int64_t>(100, r.steps / 10));
+    r.min_lr = min_lr.value_or(tool::default_min_lr(r));
+    r.warmup = warmup ? tool::warmup_steps(*warmup, r) : tool::default_warmup(r);
   }
 };
 
@@ -100,11 +100,16 @@ void add_recipe_options(CLI::App& command, tool::Recipe& r, Dependent& dependent
   add_number(command, "--steps", r.steps, "Updates of the weights");
   add_number(command, "--batch", r.batch, "Pieces of text, each --context long, in a batch");
   add_number(command, "--accumulate", r.accumulate, "Batches for each step");
-  command.add_option("--min-lr", dependent.min_lr, "Lowest learning rate [lr/10]");
+  command.add_option("--min-lr", dependent.min_lr, "Lowest learning rate [lr/10; one_cycle: lr/250000]");
   add_choice(command, "--schedule", r.schedule, tool::schedule_kind,
-             "constant, linear, cosine, inverse_sqrt, noam, step, exponential,\npolynomial or wsd; with schedule-free "
-             "constant unless given");
-  command.add_option("--warmup", dependent.warmup, "Steps in which the rate rises [100, or a tenth of --steps]");
+             "constant, linear, cosine, cosine_restarts, inverse_sqrt, noam, step,\nexponential, polynomial, "
+             "square_root, wsd, wsd_cosine, wsd_sqrt,\nwsd_exponential, one_cycle or plateau; see tapeformer "
+             "schedule;\nwith schedule-free constant unless given");
+  command
+      .add_option("--warmup", dependent.warmup,
+                  "Steps in which the rate rises, or untuned: 2/(1 - beta2)\n[100, or a tenth of --steps; one_cycle: "
+                  "30 %]")
+      ->type_name("INT");
   add_number(command, "--clip", r.clip, "Largest norm of the gradient; 0: any");
   add_number(command, "--seed", r.seed, "Number that first values, batches and dropout follow from");
 }

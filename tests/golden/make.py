@@ -14,11 +14,12 @@ import norms  # noqa: E402
 import ops  # noqa: E402
 import optim  # noqa: E402
 import optim_more  # noqa: E402
+import schedules  # noqa: E402
 import schemes  # noqa: E402
 
 
 def main(folder):
-    for part in (ops, norms, feed_forward, blocks, optim, optim_more, schemes):
+    for part in (ops, norms, feed_forward, blocks, optim, optim_more, schedules, schemes):
         part.main(folder)
 
 

@@ -1,0 +1,109 @@
+#include <tape/examples/support/svg.h>
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <utility>
+
+namespace tape::inline TAPE_ABI::tool {
+
+namespace {
+
+// From p to the stretch between a and b.
+double distance(const Point& p, const Point& a, const Point& b) {
+  const double dx = b.x - a.x;
+  const double dy = b.y - a.y;
+  const double square = dx * dx + dy * dy;
+  const double t = square > 0 ? std::fmin(1, std::fmax(0, ((p.x - a.x) * dx + (p.y - a.y) * dy) / square)) : 0;
+  return std::hypot(p.x - a.x - t * dx, p.y - a.y - t * dy);
+}
+
+// Of a character, as a share of the font size.
+double width_of(char c) {
+  constexpr std::string_view narrow = "iljtfrI.,:;'|!()[] ";
+  constexpr std::string_view wide = "mwMW@%";
+  if (narrow.find(c) != std::string_view::npos) return 0.34;
+  return wide.find(c) != std::string_view::npos ? 0.9 : 0.6;
+}
+
+}  // namespace
+
+std::string xml_text(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        result += "&amp;";
+        break;
+      case '<':
+        result += "&lt;";
+        break;
+      case '>':
+        result += "&gt;";
+        break;
+      case '"':
+        result += "&quot;";
+        break;
+      default:
+        result += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? ' ' : c;
+    }
+  }
+  return result;
+}
+
+std::string coordinate(double value) {
+  std::string text = fmt::format("{:.2f}", value);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text == "-0" ? "0" : text;
+}
+
+double text_width(std::string_view utf8, double size) {
+  double sum = 0;
+  for (const char c : utf8) {
+    if ((c & 0xC0) != 0x80) sum += width_of(c);  // one for each character, not for each of its bytes
+  }
+  return sum * size;
+}
+
+std::vector<Point> simplified(const std::vector<Point>& line, double tolerance) {
+  if (line.size() < 3) return line;
+  std::vector<bool> kept(line.size(), false);
+  kept.front() = kept.back() = true;
+  std::vector<std::pair<std::size_t, std::size_t>> open{{0, line.size() - 1}};
+  while (!open.empty()) {
+    const auto [first, last] = open.back();
+    open.pop_back();
+    std::size_t farthest = first;
+    double most = tolerance;
+    for (std::size_t i = first + 1; i < last; ++i) {
+      const double d = distance(line[i], line[first], line[last]);
+      if (d > most) {
+        most = d;
+        farthest = i;
+      }
+    }
+    if (farthest == first) continue;
+    kept[farthest] = true;
+    open.emplace_back(first, farthest);
+    open.emplace_back(farthest, last);
+  }
+  std::vector<Point> result;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (kept[i]) result.push_back(line[i]);
+  }
+  return result;
+}
+
+std::string path_data(const std::vector<Point>& line) {
+  std::string data;
+  for (const Point& p : line) {
+    data += data.empty() ? 'M' : 'L';
+    data += coordinate(p.x);
+    data += ' ';
+    data += coordinate(p.y);
+  }
+  return data;
+}
+
+}  // namespace tape::inline TAPE_ABI::tool
