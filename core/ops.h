@@ -8,6 +8,8 @@
 
 #include <tape/core/ops/activation.h>
 #include <tape/core/ops/attention.h>
+#include <tape/core/ops/attention_bias.h>
+#include <tape/core/ops/attention_scale.h>
 #include <tape/core/ops/dropout.h>
 #include <tape/core/ops/elementwise.h>
 #include <tape/core/ops/embedding.h>

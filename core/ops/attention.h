@@ -8,24 +8,37 @@
 
 namespace tape::inline TAPE_ABI {
 
+/// All of these go together. Where distances count (window, alibi, relative_bias), query t stands at position t + S -
+/// T, and S must be T unless attention is causal.
 struct AttentionOptions {
-  int64_t heads = 1;
-  bool causal = false;  ///< query t sees keys 0…t (with S > T: keys 0…t+S-T, as with a cache)
-  Tensor mask = {};     ///< added to the scores before softmax: (T, S), or (B, T, S); -infinity hides a key. A constant
-  Ids key_lengths = {};              ///< (B): keys from this position on are padding and hidden
+  int64_t heads = 1;     ///< H, of the queries
+  int64_t kv_heads = 0;  ///< KV, of keys and values: H is a multiple of it, and neighbouring queries share; 0: as many
+  bool causal = false;   ///< query t sees keys 0…t (with S > T: keys 0…t+S-T, as with a cache)
+  int64_t window = 0;    ///< query t sees keys t-window+1…t if causal, else |t - s| < window; 0: no limit
+  bool alibi = false;    ///< adds -slope_h·|t - s| to the scores (alibi_slope in attention_bias.h)
+  double softcap = 0;    ///< c > 0: scores become c·tanh(scores/c) before anything is added or hidden; 0: off
+  Tensor mask = {};  ///< added to the scores before softmax: (T, S), or (B, T, S); -infinity hides a key. A constant
+  Ids key_lengths = {};   ///< (B): keys from this position on are padding and hidden
+  Ids segments = {};      ///< (B, T): a query sees keys of its own segment only; below 0: sees nothing, seen by nothing
+  Ids key_segments = {};  ///< (B, S): the segments of the keys, unless they are those of the queries
+  Tensor relative_bias = {};         ///< (buckets, H), learned: adds its row relative_bucket(s - t) (attention_bias.h)
+  int64_t max_distance = 128;        ///< of relative_bias: farther keys share the last bucket
   double dropout = 0.0;              ///< probability that an attention weight is dropped
   std::optional<double> scale = {};  ///< factor on the scores; 1/√D unless given
 };
 
-/// For each head h: softmax(scale·Q_h·K_hᵀ + mask)·V_h, heads side by side in the last axis. q (B, T, H·D),
-/// k and v (B, S, H·D) → (B, T, H·D). A query that sees no key gets zeros, and zero gradients.
+/// For each head h: softmax(cap(scale·Q_h·K_gᵀ) + biases + mask)·V_g with the key head g = ⌊h·KV/H⌋, heads side by side
+/// in the last axis. q (B, T, H·D), k and v (B, S, KV·D) → (B, T, H·D). A query that sees no key gets zeros, and zero
+/// gradients. Keys that a block of 64 queries can not see are not computed, before a window or segment and after it.
 /// Saves q, k, v, the output and one logarithm of a sum for each row: memory linear in T.
 /// Vaswani et al. 2017, arXiv 1706.03762, equation 1; recomputation in backward after Dao et al. 2022, arXiv
-/// 2205.14135. `random` is only used, and needed, with dropout; it advances by one draw.
+/// 2205.14135. Shared key heads: Shazeer 2019, arXiv 1911.02150 (KV = 1); Ainslie et al. 2023, arXiv 2305.13245.
+/// Window: Jiang et al. 2023, arXiv 2310.06825, section 2. Cap: Gemma 2, arXiv 2408.00118, section 2. `random` is only
+/// used, and needed, with dropout; it advances by one draw.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options,
                  Random* random = nullptr, Where where = Where::here());
 
-/// Self-attention read in place from the packed projection qkv (B, T, 3C) = [q | k | v] → (B, T, C).
+/// Self-attention read in place from the packed projection qkv (B, T, (H + 2·KV)·D) = [q | k | v] → (B, T, H·D).
 Tensor attention_packed(const Tensor& qkv, const AttentionOptions& options, Random* random = nullptr,
                         Where where = Where::here());
 

@@ -14,33 +14,69 @@ namespace {
 constexpr real infinity = std::numeric_limits<real>::infinity();
 constexpr int64_t block_rows = 64;  // queries whose scores are in memory at a time
 
-// A block of queries of one head and the scores it needs: keys that no query of the block sees are not computed.
+// Keys begin … end-1.
+struct KeyRange {
+  int64_t begin = 0, end = 0;
+};
+
+// A block of queries of one head and the scores it needs: keys that no query of the block sees are not computed, at
+// either end.
 class QueryBlock {
  public:
   QueryBlock(const AttentionProblem& problem, int64_t b, int64_t h, int64_t first)
       : p_(problem), b_(b), h_(h), first_(first), rows_(std::min(block_rows, problem.queries - first)) {
     valid_ = p_.key_lengths ? std::clamp<int64_t>(p_.key_lengths.data()[b], 0, p_.keys) : p_.keys;
-    keys_ = seen_by(first + rows_ - 1);
+    keys_ = {seen_by(first).begin, seen_by(first + rows_ - 1).end};
+    if (p_.segments) narrow_to_segments();
+    keys_.begin -= keys_.begin % 4;  // dropout's random words come in fours
+    if (keys_.begin >= keys_.end) keys_ = {};
   }
 
   int64_t rows() const { return rows_; }
-  int64_t keys() const { return keys_; }
+  int64_t keys() const { return keys_.end - keys_.begin; }
   int64_t first() const { return first_; }
+  // The block's queries, and the keys it needs, of a matrix with a row for each.
+  template <class T>
+  Matrix<T> queries_of(Matrix<T> m) const {
+    return m.row_range(first_, rows_);
+  }
+  template <class T>
+  Matrix<T> keys_of(Matrix<T> m) const {
+    return m.row_range(keys_.begin, keys());
+  }
 
-  // scores (rows, keys) = scale·Q·Kᵀ + mask, -infinity where a key is hidden from a query.
-  void scores(ConstMatrix q, ConstMatrix k, real* scores) const {
-    gemm_serial(Transpose::no, Transpose::yes, p_.scale, q.row_range(first_, rows_), k.row_range(0, keys_), 0,
-                {scores, rows_, keys_});
+  // scores (rows, keys) = cap(scale·Q·Kᵀ) + bias + mask, -infinity where a key is hidden from a query. `slopes`, of the
+  // same size, becomes cap' there, if given.
+  void scores(ConstMatrix q, ConstMatrix k, real* scores, real* slopes = nullptr) const {
+    gemm_serial(Transpose::no, Transpose::yes, p_.scale, queries_of(q), keys_of(k), 0, {scores, rows_, keys()});
+    if (p_.softcap > 0) cap(scores, slopes);
     for (int64_t i = 0; i < rows_; ++i) {
-      real* row = scores + i * keys_;
+      real* row = scores + i * keys();
+      const KeyRange seen = seen_here(i);
+      if (p_.bias.values) {
+        const real* bias = p_.bias.values.as<real>() + h_ * distances();
+        const int64_t nearest = distance_of_first_key(i);
+#pragma omp simd
+        for (int64_t j = seen.begin; j < seen.end; ++j) row[j] += bias[nearest + j];
+      }
       if (p_.mask) {
         const int64_t mask_row = (p_.mask.rank() == 3 ? b_ * p_.queries : 0) + first_ + i;
-        const real* mask = p_.mask.data() + mask_row * p_.keys;
+        const real* mask = p_.mask.data() + mask_row * p_.keys + keys_.begin;
 #pragma omp simd
-        for (int64_t j = 0; j < keys_; ++j) row[j] += mask[j];
+        for (int64_t j = 0; j < keys(); ++j) row[j] += mask[j];
       }
-      std::fill(row + seen_by(first_ + i), row + keys_, -infinity);
+      if (p_.segments) hide_other_segments(i, row);
+      std::fill(row, row + seen.begin, -infinity);
+      std::fill(row + seen.end, row + keys(), -infinity);
     }
+  }
+
+  // Adds the gradients of the scores of row i to those of the biases by distance.
+  void add_to_bias(int64_t i, const real* dscores, real* dbias) const {
+    const KeyRange seen = seen_here(i);
+    const int64_t nearest = distance_of_first_key(i);
+#pragma omp simd
+    for (int64_t j = seen.begin; j < seen.end; ++j) dbias[nearest + j] += dscores[j];
   }
 
   // Multiplies a row of weights, or of their gradients, by its dropout factors: 0 or 1/(1-p).
@@ -48,25 +84,94 @@ class QueryBlock {
     const auto drop_below = static_cast<uint64_t>(std::llround(p_.dropout * 0x1p32));
     const auto kept = static_cast<real>(1 / (1 - p_.dropout));
     const int64_t blocks_per_row = (p_.keys + 3) / 4;
-    const int64_t first_block = ((b_ * p_.heads + h_) * p_.queries + first_ + i) * blocks_per_row;
-    for (int64_t j = 0; j < keys_; j += 4) {
+    const int64_t first_block = ((b_ * p_.heads + h_) * p_.queries + first_ + i) * blocks_per_row + keys_.begin / 4;
+    for (int64_t j = 0; j < keys(); j += 4) {
       const std::array<uint32_t, 4> words = p_.draw.words(static_cast<uint64_t>(first_block + j / 4));
-      for (int64_t n = 0; n < std::min<int64_t>(4, keys_ - j); ++n) {
+      for (int64_t n = 0; n < std::min<int64_t>(4, keys() - j); ++n) {
         row[j + n] *= words[static_cast<std::size_t>(n)] >= drop_below ? kept : real{0};
       }
     }
   }
 
  private:
-  // Query t sees keys 0 … seen_by(t)-1.
-  int64_t seen_by(int64_t t) const {
-    return p_.causal ? std::clamp<int64_t>(t + p_.keys - p_.queries + 1, 0, valid_) : valid_;
+  // Where query t stands among the keys.
+  int64_t position(int64_t t) const {
+    return t + p_.keys - p_.queries;
+  }
+  int64_t distances() const {
+    return 2 * p_.keys - 1;
+  }
+  // Entry of the biases by distance that belongs to row i and the first key of the block.
+  int64_t distance_of_first_key(int64_t i) const {
+    return keys_.begin - position(first_ + i) + p_.keys - 1;
+  }
+
+  // The keys that query t sees, segments and mask aside.
+  KeyRange seen_by(int64_t t) const {
+    KeyRange seen{0, valid_};
+    if (p_.causal) seen.end = std::clamp<int64_t>(position(t) + 1, 0, valid_);
+    if (p_.window > 0) {
+      if (!p_.causal) seen.end = std::min(valid_, position(t) + p_.window);
+      seen.begin = std::clamp<int64_t>(position(t) - p_.window + 1, 0, seen.end);
+    }
+    return seen;
+  }
+  // The same for row i, counted from the first key of the block.
+  KeyRange seen_here(int64_t i) const {
+    const KeyRange seen = seen_by(first_ + i);
+    return {std::clamp<int64_t>(seen.begin - keys_.begin, 0, keys()),
+            std::clamp<int64_t>(seen.end - keys_.begin, 0, keys())};
+  }
+
+  const int32_t* query_segments() const {
+    return p_.segments.data() + b_ * p_.queries + first_;
+  }
+  const int32_t* key_segments() const {
+    return p_.key_segments.data() + b_ * p_.keys;
+  }
+
+  // Leaves out keys before and after those of the block's segments.
+  void narrow_to_segments() {
+    int32_t lowest = std::numeric_limits<int32_t>::max();
+    int32_t highest = -1;
+    for (int64_t i = 0; i < rows_; ++i) {
+      const int32_t segment = query_segments()[i];
+      if (segment >= 0) lowest = std::min(lowest, segment);
+      highest = std::max(highest, segment);
+    }
+    const auto apart = [&](int64_t key) { return key_segments()[key] < lowest || key_segments()[key] > highest; };
+    while (keys_.begin < keys_.end && apart(keys_.begin)) ++keys_.begin;
+    while (keys_.begin < keys_.end && apart(keys_.end - 1)) --keys_.end;
+  }
+
+  void hide_other_segments(int64_t i, real* row) const {
+    const int32_t own = query_segments()[i];
+    const int32_t* segment = key_segments() + keys_.begin;
+#pragma omp simd
+    for (int64_t j = 0; j < keys(); ++j) row[j] = own >= 0 && segment[j] == own ? row[j] : -infinity;
+  }
+
+  // s → c·tanh(s/c), with the slope 1 - tanh².
+  void cap(real* scores, real* slopes) const {
+    const int64_t count = rows_ * keys();
+    const real c = p_.softcap;
+    if (slopes) {
+#pragma omp simd
+      for (int64_t j = 0; j < count; ++j) {
+        const real t = tanh_(scores[j] / c);
+        scores[j] = c * t;
+        slopes[j] = 1 - t * t;
+      }
+    } else {
+#pragma omp simd
+      for (int64_t j = 0; j < count; ++j) scores[j] = c * tanh_(scores[j] / c);
+    }
   }
 
   const AttentionProblem& p_;
   int64_t b_, h_, first_, rows_;
-  int64_t valid_ = 0;
-  int64_t keys_ = 0;
+  int64_t valid_ = 0;  // keys that are not padding
+  KeyRange keys_;
 };
 
 void zero(MutableMatrix m) {
@@ -82,17 +187,71 @@ void product(Transpose ta, real alpha, ConstMatrix a, ConstMatrix b, real beta, 
   }
 }
 
+// One head's matrices in backward, and room for a block of scores in each of the last three.
+struct HeadBackward {
+  ConstMatrix q, k, v, out, dout;
+  MutableMatrix dq, dk, dv;
+  const real* lse;  // (T)
+  real* dbias;      // (2S - 1) by distance, or null
+  real* weights;
+  real* dscores;
+  real* slopes;  // null without a cap
+};
+
+// Adds one block of queries to dK, dV and the biases, and sets its rows of dQ.
+void block_backward(const AttentionProblem& p, const HeadBackward& m, const QueryBlock& block) {
+  const int64_t keys = block.keys();
+  const int64_t rows = block.rows();
+  if (keys == 0) {
+    zero(block.queries_of(m.dq));
+    return;
+  }
+  block.scores(m.q, m.k, m.weights, m.slopes);
+  gemm_serial(Transpose::no, Transpose::yes, 1, block.queries_of(m.dout), block.keys_of(m.v), 0,
+              {m.dscores, rows, keys});
+  for (int64_t i = 0; i < rows; ++i) {
+    const int64_t t = block.first() + i;
+    real* weight = m.weights + i * keys;
+    real* ds = m.dscores + i * keys;
+    exp_row(weight, keys, m.lse[t], weight);
+    if (p.dropout > 0) block.drop(i, ds);
+    const real dot = row_dot(m.dout.data + t * m.dout.ld, m.out.data + t * m.out.ld, p.head_size);
+#pragma omp simd
+    for (int64_t j = 0; j < keys; ++j) ds[j] = weight[j] * (ds[j] - dot);
+    if (m.dbias) block.add_to_bias(i, ds, m.dbias);
+    if (m.slopes) {
+      const real* slope = m.slopes + i * keys;
+#pragma omp simd
+      for (int64_t j = 0; j < keys; ++j) ds[j] *= slope[j];
+    }
+    if (p.dropout > 0) block.drop(i, weight);
+  }
+  const ConstMatrix weight_block(m.weights, rows, keys);
+  const ConstMatrix ds_block(m.dscores, rows, keys);
+  product(Transpose::yes, 1, weight_block, block.queries_of(m.dout), 1, block.keys_of(m.dv));
+  product(Transpose::no, p.scale, ds_block, block.keys_of(m.k), 0, block.queries_of(m.dq));
+  product(Transpose::yes, p.scale, ds_block, block.queries_of(m.q), 1, block.keys_of(m.dk));
+}
+
+// The gradients of one head's biases, from all distances to their buckets.
+void sum_buckets(const AttentionProblem& p, const real* dbias, real* out) {
+  std::fill_n(out, p.bias.bucket_count, real{0});
+  const auto* bucket = p.bias.buckets.as<int32_t>();
+  for (int64_t i = 0; i < 2 * p.keys - 1; ++i) out[bucket[i]] += dbias[i];
+}
+
 }  // namespace
 
-// S = scale·Q·Kᵀ + mask    lse_i = log Σ_j e^S_ij    P = e^(S - lse)    O = drop(P)·V
+// S = cap(scale·Q·Kᵀ) + bias + mask    lse_i = log Σ_j e^S_ij    P = e^(S - lse)    O = drop(P)·V
 void attention_forward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<const real> k,
                        HeadsView<const real> v, HeadsView<real> out, real* lse) {
   parallel_tasks(p.batch * p.heads, block_rows * p.keys, [&](int64_t task, real* weights) {
     const int64_t b = task / p.heads;
     const int64_t h = task % p.heads;
+    const int64_t g = h / p.queries_per_key_head();
     const ConstMatrix q_head = q.head(b, h, p.queries, p.head_size);
-    const ConstMatrix k_head = k.head(b, h, p.keys, p.head_size);
-    const ConstMatrix v_head = v.head(b, h, p.keys, p.head_size);
+    const ConstMatrix k_head = k.head(b, g, p.keys, p.head_size);
+    const ConstMatrix v_head = v.head(b, g, p.keys, p.head_size);
     const MutableMatrix out_head = out.head(b, h, p.queries, p.head_size);
     for (int64_t first = 0; first < p.queries; first += block_rows) {
       const QueryBlock block(p, b, h, first);
@@ -112,59 +271,48 @@ void attention_forward(const AttentionProblem& p, HeadsView<const real> q, Heads
         row_lse = top + std::log(sum);
         if (p.dropout > 0) block.drop(i, row);
       }
-      product(Transpose::no, 1, {weights, block.rows(), keys}, v_head.row_range(0, keys), 0,
-              out_head.row_range(first, block.rows()));
+      product(Transpose::no, 1, {weights, block.rows(), keys}, block.keys_of(v_head), 0, block.queries_of(out_head));
     }
   });
 }
 
 // With P as above, once more from S and lse, and m the dropout factors:
-//   dV = (P⊙m)ᵀ·dO    dP = (dO·Vᵀ)⊙m    dS = P⊙(dP - Σ_j dO_j·O_j)    dQ = scale·dS·K    dK = scale·dSᵀ·Q
+//   dV = (P⊙m)ᵀ·dO    dP = (dO·Vᵀ)⊙m    dS = P⊙(dP - Σ_j dO_j·O_j)    dbias = dS, summed by distance
+//   dZ = dS⊙cap'(scale·Q·Kᵀ)    dQ = scale·dZ·K    dK = scale·dZᵀ·Q
+// One task is one key head with all its queries, so that dK and dV have one order of summation.
 void attention_backward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<const real> k,
                         HeadsView<const real> v, HeadsView<const real> out, const real* lse, HeadsView<const real> dout,
-                        HeadsView<real> dq, HeadsView<real> dk, HeadsView<real> dv) {
-  parallel_tasks(p.batch * p.heads, 2 * block_rows * p.keys, [&](int64_t task, real* scratch) {
-    const int64_t b = task / p.heads;
-    const int64_t h = task % p.heads;
-    const ConstMatrix q_head = q.head(b, h, p.queries, p.head_size);
-    const ConstMatrix k_head = k.head(b, h, p.keys, p.head_size);
-    const ConstMatrix v_head = v.head(b, h, p.keys, p.head_size);
-    const ConstMatrix out_head = out.head(b, h, p.queries, p.head_size);
-    const ConstMatrix dout_head = dout.head(b, h, p.queries, p.head_size);
-    const MutableMatrix dq_head = dq.head(b, h, p.queries, p.head_size);
-    const MutableMatrix dk_head = dk.head(b, h, p.keys, p.head_size);
-    const MutableMatrix dv_head = dv.head(b, h, p.keys, p.head_size);
+                        const AttentionGradients& gradients) {
+  const int64_t block_size = block_rows * p.keys;
+  const int64_t blocks = p.softcap > 0 ? 3 : 2;
+  const int64_t scratch_size = blocks * block_size + (gradients.bias ? 2 * p.keys : 0);
+  parallel_tasks(p.batch * p.kv_heads, scratch_size, [&](int64_t task, real* scratch) {
+    const int64_t b = task / p.kv_heads;
+    const int64_t g = task % p.kv_heads;
+    const MutableMatrix dk_head = gradients.k.head(b, g, p.keys, p.head_size);
+    const MutableMatrix dv_head = gradients.v.head(b, g, p.keys, p.head_size);
     zero(dk_head);
     zero(dv_head);
-    for (int64_t first = 0; first < p.queries; first += block_rows) {
-      const QueryBlock block(p, b, h, first);
-      const int64_t keys = block.keys();
-      const int64_t rows = block.rows();
-      if (keys == 0) {
-        zero(dq_head.row_range(first, rows));
-        continue;
+    for (int64_t h = g * p.queries_per_key_head(); h < (g + 1) * p.queries_per_key_head(); ++h) {
+      const int64_t head = b * p.heads + h;
+      const HeadBackward m{.q = q.head(b, h, p.queries, p.head_size),
+                           .k = k.head(b, g, p.keys, p.head_size),
+                           .v = v.head(b, g, p.keys, p.head_size),
+                           .out = out.head(b, h, p.queries, p.head_size),
+                           .dout = dout.head(b, h, p.queries, p.head_size),
+                           .dq = gradients.q.head(b, h, p.queries, p.head_size),
+                           .dk = dk_head,
+                           .dv = dv_head,
+                           .lse = lse + head * p.queries,
+                           .dbias = gradients.bias ? scratch + blocks * block_size : nullptr,
+                           .weights = scratch,
+                           .dscores = scratch + block_size,
+                           .slopes = p.softcap > 0 ? scratch + 2 * block_size : nullptr};
+      if (m.dbias) std::fill_n(m.dbias, 2 * p.keys, real{0});
+      for (int64_t first = 0; first < p.queries; first += block_rows) {
+        block_backward(p, m, QueryBlock(p, b, h, first));
       }
-      real* weights = scratch;
-      real* dscores = scratch + block_rows * p.keys;
-      block.scores(q_head, k_head, weights);
-      gemm_serial(Transpose::no, Transpose::yes, 1, dout_head.row_range(first, rows), v_head.row_range(0, keys), 0,
-                  {dscores, rows, keys});
-      for (int64_t i = 0; i < rows; ++i) {
-        real* weight = weights + i * keys;
-        real* ds = dscores + i * keys;
-        exp_row(weight, keys, lse[task * p.queries + first + i], weight);
-        if (p.dropout > 0) block.drop(i, ds);
-        const real dot = row_dot(dout_head.data + (first + i) * dout_head.ld, out_head.data + (first + i) * out_head.ld,
-                                 p.head_size);
-#pragma omp simd
-        for (int64_t j = 0; j < keys; ++j) ds[j] = weight[j] * (ds[j] - dot);
-        if (p.dropout > 0) block.drop(i, weight);
-      }
-      const ConstMatrix weight_block(weights, rows, keys);
-      const ConstMatrix ds_block(dscores, rows, keys);
-      product(Transpose::yes, 1, weight_block, dout_head.row_range(first, rows), 1, dv_head.row_range(0, keys));
-      product(Transpose::no, p.scale, ds_block, k_head.row_range(0, keys), 0, dq_head.row_range(first, rows));
-      product(Transpose::yes, p.scale, ds_block, q_head.row_range(first, rows), 1, dk_head.row_range(0, keys));
+      if (m.dbias) sum_buckets(p, m.dbias, gradients.bias + head * p.bias.bucket_count);
     }
   });
 }

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include <tape/core/gemm.h>
-#include <tape/core/ops/attention.h>
+#include <tape/core/ops/attention_bias.h>
 
 namespace tape::inline TAPE_ABI {
 
@@ -23,22 +23,35 @@ struct HeadsView {
 
 /// What a call of attention is about, besides its numbers.
 struct AttentionProblem {
-  int64_t batch = 0, heads = 0, queries = 0, keys = 0, head_size = 0;  // B, H, T, S, D
+  int64_t batch = 0, heads = 0, kv_heads = 0, queries = 0, keys = 0, head_size = 0;  // B, H, KV, T, S, D
   real scale = 1;
   bool causal = false;
+  int64_t window = 0;
+  real softcap = 0;
   Tensor mask;
   Ids key_lengths;
+  Ids segments = {}, key_segments = {};  // both or neither
+  DistanceBias bias = {};
   double dropout = 0;
   Draw draw{0, 0, 0};
+
+  int64_t queries_per_key_head() const { return heads / kv_heads; }
 };
 
-/// O = softmax(scale·Q·Kᵀ + mask)·V, and for each row the logarithm of its sum of exponentials: lse (B, H, T).
+/// O = softmax(cap(scale·Q·Kᵀ) + bias + mask)·V, and for each row the logarithm of its sum of exponentials: lse
+/// (B, H, T).
 void attention_forward(const AttentionProblem& problem, HeadsView<const real> q, HeadsView<const real> k,
                        HeadsView<const real> v, HeadsView<real> out, real* lse);
 
-/// dQ, dK and dV, overwritten, from dO and what forward saved.
+/// What backward computes; all of it is overwritten.
+struct AttentionGradients {
+  HeadsView<real> q, k, v;
+  real* bias = nullptr;  ///< (B, H, buckets): each head's share of the learned table's gradient, if wanted
+};
+
+/// The gradients from dO and what forward saved. Shared key heads sum over their queries in order.
 void attention_backward(const AttentionProblem& problem, HeadsView<const real> q, HeadsView<const real> k,
                         HeadsView<const real> v, HeadsView<const real> out, const real* lse, HeadsView<const real> dout,
-                        HeadsView<real> dq, HeadsView<real> dk, HeadsView<real> dv);
+                        const AttentionGradients& gradients);
 
 }  // namespace tape::inline TAPE_ABI

@@ -11,9 +11,9 @@ namespace tape::inline TAPE_ABI {
 
 namespace {
 
-// cos and sin of the angle of each position and pair: two tables (T, D/2), one after the other.
+// cos and sin of the angle of each position and pair: two tables (T, rotated/2), one after the other.
 Storage angle_tables(int64_t length, const RotaryOptions& o) {
-  const int64_t half = o.head_size / 2;
+  const int64_t half = o.rotated / 2;
   const Storage tables = Storage::of<real>(2 * length * half);
   parallel_for(length, 16, [=, cosine = tables.as<real>()](int64_t begin, int64_t end) {
     real* sine = cosine + length * half;
@@ -29,12 +29,15 @@ Storage angle_tables(int64_t length, const RotaryOptions& o) {
   return tables;
 }
 
-// (a, b) → (a·cos - b·sin, b·cos + a·sin), with the opposite angle for direction = -1.
+// (a, b) → (a·cos - b·sin, b·cos + a·sin), with the opposite angle for direction = -1. Pair i of a head is columns
+// (step·i, step·i + apart).
+template <int64_t step>
 void turn(const Shape& shape, const RotaryOptions& o, const Storage& tables, real direction, const real* x,
           GradView y) {
   const int64_t length = shape[1];
   const int64_t width = shape[2];
-  const int64_t half = o.head_size / 2;
+  const int64_t half = o.rotated / 2;
+  const int64_t apart = step == 1 ? half : 1;
   const real* cosine = tables.as<real>();
   const real* sine = cosine + length * half;
   parallel_for(shape.rows(), row_grain(width), [=](int64_t begin, int64_t end) {
@@ -45,15 +48,22 @@ void turn(const Shape& shape, const RotaryOptions& o, const Storage& tables, rea
         const int64_t at = r * width + h * o.head_size;
 #pragma omp simd
         for (int64_t i = 0; i < half; ++i) {
-          const real a = x[at + i];
-          const real b = x[at + half + i];
-          y.put(at + i, a * c[i] - direction * b * s[i]);
-          y.put(at + half + i, b * c[i] + direction * a * s[i]);
+          const real a = x[at + step * i];
+          const real b = x[at + step * i + apart];
+          y.put(at + step * i, a * c[i] - direction * b * s[i]);
+          y.put(at + step * i + apart, b * c[i] + direction * a * s[i]);
         }
+        for (int64_t i = at + o.rotated; i < at + o.head_size; ++i) y.put(i, x[i]);
       }
       for (int64_t i = r * width + o.heads * o.head_size; i < (r + 1) * width; ++i) y.put(i, x[i]);
     }
   });
+}
+
+void turn_pairs(const Shape& shape, const RotaryOptions& o, const Storage& tables, real direction, const real* x,
+                GradView y) {
+  o.layout == RotaryLayout::halves ? turn<1>(shape, o, tables, direction, x, y)
+                                   : turn<2>(shape, o, tables, direction, x, y);
 }
 
 }  // namespace
@@ -62,17 +72,18 @@ void turn(const Shape& shape, const RotaryOptions& o, const Storage& tables, rea
 Tensor rotary(const Tensor& x, const RotaryOptions& options, Where where) {
   const Op op("rotary", where);
   op.need({&x});
-  if (x.rank() != 3 || options.heads < 1 || options.head_size < 2 || options.head_size % 2 != 0 ||
-      options.heads * options.head_size > x.last()) {
-    op.fail(str("x ", x.shape(), " must be (batch, length, width) with room for ", options.heads,
-                " heads of even size ", options.head_size));
+  RotaryOptions o = options;
+  if (o.rotated == 0) o.rotated = o.head_size;
+  if (x.rank() != 3 || o.heads < 1 || o.rotated < 2 || o.rotated % 2 != 0 || o.rotated > o.head_size ||
+      o.heads * o.head_size > x.last()) {
+    op.fail(str("x ", x.shape(), " must be (batch, length, width) with room for ", o.heads, " heads of size ",
+                o.head_size, ", an even number of whose columns are rotated, not ", o.rotated));
   }
-  const Storage tables = angle_tables(x.shape()[1], options);
+  const Storage tables = angle_tables(x.shape()[1], o);
   Tensor y = Tensor::uninitialized(x.shape());
-  turn(x.shape(), options, tables, 1, x.data(), {y.mutable_data(), false});
-  return op.record(y, {&x}, [options, tables, shape = x.shape()](Backward& b) {
-    turn(shape, options, tables, -1, b.dy(), b.grad(0));
-  });
+  turn_pairs(x.shape(), o, tables, 1, x.data(), {y.mutable_data(), false});
+  return op.record(
+      y, {&x}, [o, tables, shape = x.shape()](Backward& b) { turn_pairs(shape, o, tables, -1, b.dy(), b.grad(0)); });
 }
 
 }  // namespace tape::inline TAPE_ABI
