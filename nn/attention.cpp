@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include <tape/core/ops/gain.h>
+#include <tape/core/ops/attention_scale.h>
 #include <tape/core/ops/rotary.h>
 #include <tape/core/ops/shape_ops.h>
 #include <tape/core/probe.h>
@@ -51,8 +51,8 @@ QKNorm qk_norm(std::string_view name) {
   return find_value("norm of queries and keys", name, qk_norm_names);
 }
 
-InnerNorms::InnerNorms(const AttentionConfig& c) {
-  const int64_t head_size = c.width / c.heads;
+InnerNorms::InnerNorms(const AttentionConfig& c)
+    : head_size(c.width / c.heads), full_width(c.qk_norm == QKNorm::FullWidth) {
   if (c.qk_norm != QKNorm::None) {
     query_norm.emplace(c.norm, c.qk_norm == QKNorm::PerHead ? head_size : c.width);
     key_norm.emplace(c.norm, c.qk_norm == QKNorm::PerHead ? head_size : c.width);
@@ -62,19 +62,14 @@ InnerNorms::InnerNorms(const AttentionConfig& c) {
   if (c.head_scale) head_scale = Parameter({c.heads}, ones_init(), false);
 }
 
-Tensor InnerNorms::normed(const std::optional<Norm>& norm, const Tensor& x, Where where) const {
+Tensor InnerNorms::normed(const std::optional<Norm>& norm, bool per_head, const Tensor& x, Where where) const {
   if (!norm) return x;
-  if (norm->width == x.last()) return (*norm)(x, where);
-  return reshape((*norm)(reshape(x, {x.shape()[0], x.shape()[1], -1, norm->width}, where), where), x.shape(), where);
+  if (!per_head) return (*norm)(x, where);
+  return reshape((*norm)(reshape(x, {x.shape()[0], x.shape()[1], -1, head_size}, where), where), x.shape(), where);
 }
 
 Tensor InnerNorms::output(const Tensor& z, Where where) const {
-  Tensor y = z;
-  if (head_scale) {  // rows of one head each, times its factor
-    const int64_t heads = head_scale->size();
-    const Tensor by_head = transpose_last(reshape(z, {z.rows(), heads, -1}, where), where);
-    y = reshape(transpose_last(multiply_rows(by_head, head_scale, where), where), z.shape(), where);
-  }
+  const Tensor y = head_scale ? scale_heads(z, head_scale, where) : z;
   return out_norm ? (*out_norm)(y, where) : y;
 }
 
@@ -86,21 +81,29 @@ SelfAttention::SelfAttention(AttentionConfig config_, const WeightInit& init)
 
 Tensor SelfAttention::operator()(const Tensor& x, const AttentionMask& mask, const Context& context,
                                  Where where) const {
-  Tensor packed = qkv(x, where);
-  if (config.rotary_base > 0) {  // queries and keys are the first 2·heads heads
-    packed = rotary(packed,
-                    {.heads = 2 * config.heads, .head_size = config.width / config.heads, .base = config.rotary_base},
-                    where);
+  const AttentionOptions options = options_of(config, mask, context);
+  const Tensor packed = qkv(x, where);
+  Tensor z;
+  if (inner.on_inputs()) {
+    const int64_t width = config.width;
+    const Tensor q = inner.query(slice(packed, -1, 0, width, where), where);
+    const Tensor k = inner.key(slice(packed, -1, width, 2 * width, where), where);
+    const Tensor v = inner.value(slice(packed, -1, 2 * width, 3 * width, where), where);
+    z = attention(turned(config, q, config.heads, where), turned(config, k, config.heads, where), v, options,
+                  &context.random(), where);
+  } else {  // queries and keys are the first 2·heads heads
+    const Tensor ready = tap(config.name, "hook_qkv", turned(config, packed, 2 * config.heads, where), where);
+    z = attention_packed(ready, options, &context.random(), where);
   }
-  packed = tap(config.name, "hook_qkv", packed, where);
-  const Tensor z = attention_packed(packed, options_of(config, mask, context), &context.random(), where);
-  return dropout(out(tap(config.name, "hook_z", z, where), where), config.dropout, context, where);
+  z = tap(config.name, "hook_z", inner.output(z, where), where);
+  return dropout(out(z, where), config.dropout, context, where);
 }
 
 CrossAttention::CrossAttention(AttentionConfig config_, const WeightInit& init)
     : config(checked(std::move(config_))),
       query(config.width, config.width, config.bias, init.with_gain(init.query_key)),
       key_value(config.width, 2 * config.width, config.bias, init.base),
+      inner(config),
       out(config.width, config.width, config.bias, init.with_gain(init.attention_out)) {
   key_value.weight->init.row_gains = {init.query_key, init.value};
 }
@@ -108,10 +111,11 @@ CrossAttention::CrossAttention(AttentionConfig config_, const WeightInit& init)
 Tensor CrossAttention::operator()(const Tensor& x, const Tensor& memory, const AttentionMask& mask,
                                   const Context& context, Where where) const {
   const Tensor packed = key_value(memory, where);
-  const Tensor k = slice(packed, -1, 0, config.width, where);
-  const Tensor v = slice(packed, -1, config.width, 2 * config.width, where);
-  const Tensor z = attention(query(x, where), k, v, options_of(config, mask, context), &context.random(), where);
-  return dropout(out(tap(config.name, "hook_z", z, where), where), config.dropout, context, where);
+  const Tensor q = inner.query(query(x, where), where);
+  const Tensor k = inner.key(slice(packed, -1, 0, config.width, where), where);
+  const Tensor v = inner.value(slice(packed, -1, config.width, 2 * config.width, where), where);
+  const Tensor z = attention(q, k, v, options_of(config, mask, context), &context.random(), where);
+  return dropout(out(tap(config.name, "hook_z", inner.output(z, where), where), where), config.dropout, context, where);
 }
 
 }  // namespace tape::inline TAPE_ABI::nn

@@ -12,8 +12,8 @@
 
 namespace tape::inline TAPE_ABI::nn {
 
-/// A norm of queries and keys after their projection, before rotary positions: over each head, with one weight (D) for all
-/// heads (Henry et al. 2020, arXiv 2010.04245, with a learned gain), or over the full width (C) as in OLMo-2.
+/// A norm of queries and keys after their projection, before rotary positions: over each head, with one weight (D) for
+/// all heads (Henry et al. 2020, arXiv 2010.04245, with a learned gain), or over the full width (C) as in OLMo-2.
 enum class QKNorm { None, PerHead, FullWidth };
 /// "none", "head" or "full". The second function throws Error for another name, listing these.
 std::string_view name_of(QKNorm norm);
@@ -26,9 +26,9 @@ struct AttentionConfig {
   double dropout = 0;      ///< on the attention weights and on the result
   double rotary_base = 0;  ///< 0: no rotary positions (self-attention only)
   QKNorm qk_norm = QKNorm::None;
-  bool norm_value = false;  ///< a norm of values, over each head: HybridNorm
-  bool norm_out = false;    ///< a norm over all heads before the output projection: Sub-LN
-  bool head_scale = false;  ///< a learned factor for each head before the output projection: NormFormer
+  bool norm_value = false;            ///< a norm of values, over each head: HybridNorm
+  bool norm_out = false;              ///< a norm over all heads before the output projection: Sub-LN
+  bool head_scale = false;            ///< a learned factor for each head before the output projection: NormFormer
   NormConfig norm = NormKind::Layer;  ///< the kind of these norms
   std::string name = {};              ///< prefix of its taps, such as "blocks.0.attn"
 };
@@ -50,8 +50,10 @@ struct InnerNorms {
   explicit InnerNorms(const AttentionConfig& config);
 
   bool on_inputs() const { return query_norm || value_norm; }
-  /// x (B, T, C) → (B, T, C): the norm over each head, or over the full width, as wide as it is.
-  Tensor normed(const std::optional<Norm>& norm, const Tensor& x, Where where) const;
+  /// Queries, keys or values (B, T, C), normalised where that is asked for.
+  Tensor query(const Tensor& q, Where where) const { return normed(query_norm, !full_width, q, where); }
+  Tensor key(const Tensor& k, Where where) const { return normed(key_norm, !full_width, k, where); }
+  Tensor value(const Tensor& v, Where where) const { return normed(value_norm, true, v, where); }
   /// The heads' output z (B, T, C), scaled and normalised.
   Tensor output(const Tensor& z, Where where) const;
   void visit(auto&& v) const {
@@ -61,6 +63,12 @@ struct InnerNorms {
     v("out_norm", out_norm);
     v("head_scale", head_scale);
   }
+
+ private:
+  Tensor normed(const std::optional<Norm>& norm, bool per_head, const Tensor& x, Where where) const;
+
+  int64_t head_size;
+  bool full_width;
 };
 
 /// Queries, keys and values from one sequence, by one packed projection.
@@ -88,7 +96,7 @@ struct CrossAttention {
   Linear query;      ///< (C, C)
   Linear key_value;  ///< (2C, C): rows of keys, then values
   InnerNorms inner;
-  Linear out;        ///< (C, C)
+  Linear out;  ///< (C, C)
 
   CrossAttention(AttentionConfig config, const WeightInit& init);
 

@@ -25,6 +25,12 @@ Residual residual_of(const Site& s, Sublayer sublayer) {
 AttentionConfig attention_config(const Site& s, Sublayer sublayer) {
   const ModelConfig& c = s.config;
   AttentionConfig a{.width = c.width, .heads = c.heads, .bias = c.bias, .dropout = c.dropout};
+  const Slots slots = s.slots(sublayer);
+  a.qk_norm = slots.norm_query_key != QKNorm::None ? slots.norm_query_key : c.qk_norm;
+  a.norm_value = slots.norm_value;
+  a.norm_out = slots.norm_inner;
+  a.head_scale = slots.head_scale;
+  a.norm = c.norm;
   a.name = s.name + (sublayer == Sublayer::CrossAttention ? ".cross" : ".attn");
   if (sublayer == Sublayer::SelfAttention && c.positions == Positions::Rotary) a.rotary_base = c.rotary_base;
   return a;
@@ -37,6 +43,9 @@ FeedForward feed_forward_of(const Site& s) {
                       .hidden = c.hidden,
                       .bias = c.bias,
                       .dropout = c.dropout,
+                      .norm_hidden = s.slots(Sublayer::FeedForward).norm_inner,
+                      .norm = c.norm,
+                      .mixture = c.mixture,
                       .name = s.name + ".mlp"},
                      s.init(Sublayer::FeedForward));
 }

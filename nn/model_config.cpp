@@ -6,6 +6,28 @@ namespace tape::inline TAPE_ABI::nn {
 
 namespace {
 
+// Every combination that is refused, with the reason: the one place.
+struct Refusal {
+  bool (*holds)(const ModelConfig& config);
+  const char* reason;
+};
+constexpr Refusal refusals[] = {
+    {[](const ModelConfig& c) { return c.recompute && c.mixture.experts > 0 && c.mixture.balance > 0; },
+     "recompute does not go with a mixture's balance loss, which a block that is computed again in backward can not "
+     "hand to the loss: set mixture.balance to 0 or leave out recompute"},
+    {[](const ModelConfig& c) {
+       const bool relies_on_scale = c.scheme == Scheme::DeepNorm || c.scheme == Scheme::DeepNormArticle ||
+                                    c.scheme == Scheme::Admin || c.scheme == Scheme::KEEL;
+       return relies_on_scale && !is_scale_invariant(c.norm.kind);
+     },
+     "this scheme weighs skip against branch before a norm that has to undo the scale of their sum, which dyt and derf "
+     "do not: choose layer, rms or scale, or another scheme"},
+    {[](const ModelConfig& c) {
+       return c.embedding_norm && (c.scheme == Scheme::ReZero || c.scheme == Scheme::TFixup);
+     },
+     "this scheme is about doing without norms: leave out embedding_norm"},
+};
+
 std::string_view model_name(Architecture architecture) {
   switch (architecture) {
     case Architecture::EncoderOnly:
@@ -32,6 +54,12 @@ void check(const ModelConfig& c, Architecture architecture) {
   at_least("width", c.width, 1);
   if (c.hidden < 0) throw Error(str(model, ": hidden must not be negative, it is ", c.hidden));
   at_least("decoder_layers", c.decoder_layers, 0);
+  for (const Refusal& refusal : refusals) {
+    if (refusal.holds(c)) {
+      throw Error(
+          str(model, ": scheme ", name_of(c.scheme), " with norm ", name_of(c.norm.kind), ": ", refusal.reason));
+    }
+  }
   if (!(c.dropout >= 0 && c.dropout < 1))
     throw Error(str(model, ": dropout must be at least 0 and below 1, it is ", c.dropout));
 }

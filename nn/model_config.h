@@ -21,8 +21,10 @@ struct ModelConfig {
   int64_t hidden = 0;  ///< feed-forward width; 0 for default_hidden(activation, width)
   Scheme scheme = Scheme::PreLN;
   NormConfig norm = NormKind::Layer;
-  bool embedding_norm = false;  ///< a norm before the first block, as in BERT, also where the scheme has none
+  bool embedding_norm = false;    ///< a norm before the first block, as in BERT, also where the scheme has none
+  QKNorm qk_norm = QKNorm::None;  ///< where the scheme has none of its own
   Activation activation = Activation::GELU;
+  MixtureConfig mixture = {};  ///< experts instead of one feed-forward network
   Positions positions = Positions::Learned;
   double rotary_base = 10000;
   bool tied = true;  ///< the head shares the token embedding's weight

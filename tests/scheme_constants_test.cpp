@@ -3,9 +3,10 @@
 // names say which.
 #include <cmath>
 
-#include <tape/nn/scheme.h>
+#include <tape/nn/model_config.h>
 
 #include "catch.h"
+#include "support/tensors.h"
 
 namespace tape::inline TAPE_ABI::test {
 
@@ -264,6 +265,22 @@ TEST_CASE("Mix-LN has Post-LN in the first quarter of each stack, in one block a
       }
     }
   }
+}
+
+TEST_CASE("Combinations that make no sense are refused with a reason", "[nn][scheme][errors]") {
+  const auto message = [](nn::ModelConfig config) {
+    config.vocab = 5;
+    return error_of([&] { nn::check(config, nn::Architecture::DecoderOnly); });
+  };
+  for (const Scheme scheme : {Scheme::DeepNorm, Scheme::DeepNormArticle, Scheme::Admin, Scheme::KEEL}) {
+    for (const nn::NormKind norm : {nn::NormKind::DyT, nn::NormKind::Derf}) {
+      CHECK(has_parts(message({.scheme = scheme, .norm = norm}),
+                      {"GPT", std::string(nn::name_of(scheme)), std::string(nn::name_of(norm)), "undo the scale"}));
+    }
+    nn::check({.vocab = 5, .scheme = scheme, .norm = nn::NormKind::Scale}, nn::Architecture::DecoderOnly);
+  }
+  CHECK(has_parts(message({.mixture = {.experts = 4}, .recompute = true}), {"recompute", "balance"}));
+  CHECK(has_parts(message({.scheme = Scheme::TFixup, .embedding_norm = true}), {"t-fixup", "embedding_norm"}));
 }
 
 }  // namespace tape::inline TAPE_ABI::test

@@ -47,9 +47,12 @@ void add_model_options(CLI::App& command, nn::ModelConfig& m) {
   add_number(command, "--width", m.width, "Numbers for each character; a multiple of --heads");
   add_number(command, "--hidden", m.hidden, "Width inside feed-forward; 0: 4 x width (swiglu: 8/3 x)");
   add_number(command, "--context", m.context, "Characters that the model sees at once");
-  add_choice(command, "--scheme", m.scheme, nn::scheme, "Where the norm sits: post, pre or deepnorm");
-  add_choice(command, "--norm", m.norm.kind, nn::norm_kind, "Which norm: layer or rms");
-  add_choice(command, "--activation", m.activation, nn::activation, "relu, gelu, gelu_tanh or swiglu");
+  add_choice(
+      command, "--scheme", m.scheme, nn::scheme,
+      "Where the norm sits: post, pre, deepnorm, sandwich, peri, sub-ln, admin,\nkeel, …; another name lists them all");
+  add_choice(command, "--norm", m.norm.kind, nn::norm_kind, "Which norm: layer, rms, scale, dyt or derf");
+  add_choice(command, "--activation", m.activation, nn::activation,
+             "relu, squared_relu, gelu, gelu_tanh, silu, swiglu, geglu or reglu");
   add_choice(command, "--positions", m.positions, nn::positions, "learned, sinusoidal or rotary");
   command.add_flag_function(
       "--untied", [&m](int64_t) { m.tied = false; }, "Give the head a weight of its own, not the embedding's");

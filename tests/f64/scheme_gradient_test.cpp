@@ -54,6 +54,10 @@ void check_block(const Choice& choice, const Depth& depth, int64_t layer) {
   Inputs inputs = {random_tensor({2, 4, width}, 61)};
   if (depth.has_cross_attention()) inputs.push_back(random_tensor({2, 3, width}, 62));
   GradCheckOptions options{.tiny = 1e-6};
+  if (choice.norm == nn::NormKind::Derf) {  // its shift of keys moves all scores of a query nearly alike
+    options.tiny = 5e-7;
+    options.tolerance = 5e-6;
+  }
   for (std::size_t i = 0; i < list.size(); ++i) {
     // A bias of keys adds the same to all scores of a query: softmax does not see it.
     if (list[i]->name.ends_with("key_norm.bias")) options.zero.push_back(static_cast<int>(inputs.size() + i));

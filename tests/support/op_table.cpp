@@ -281,6 +281,10 @@ struct AttentionRow {
 };
 
 void attention_rows(Rows& table) {
+  table.push_back({"scale_heads", "", [](int64_t r, int64_t n) {
+                     return OpCase{{random_tensor({2, r, 3 * n}, 47), random_tensor({3}, 48)},
+                                   [](In x) { return scale_heads(x[0], x[1]); }};
+                   }});
   static constexpr real hidden = -std::numeric_limits<real>::infinity();
   const auto causal = [](AttentionOptions& o, int64_t, int64_t) { o.causal = true; };
   const auto lengths = [](AttentionOptions& o, int64_t, int64_t keys) {

@@ -9,8 +9,6 @@ namespace tape::inline TAPE_ABI::test {
 std::vector<Choice> every_choice(std::span<const nn::NormKind> norms) {
   std::vector<Choice> all;
   for (const nn::SchemeInfo& row : nn::scheme_table()) {
-    // Their norms inside a branch are in the plan, but not in blocks yet.
-    if (row.name == "sub-ln" || row.name == "normformer" || row.name == "olmo2" || row.name == "hybrid") continue;
     for (const nn::NormKind norm : norms) all.push_back({row.scheme, norm});
   }
   return all;
