@@ -71,7 +71,7 @@ ends_with 0 --version
 holds "the version names compiler and BLAS" grep -qE "^BLAS .*OpenBLAS" out
 
 # Command lines that make no sense
-refused "A command, train, sample or schedule, is required"
+refused "A command, train, sample, schedule or schemes, is required"
 refused "paint" paint
 refused "--text is required" train
 refused "--colour" train --text text.txt --colour red

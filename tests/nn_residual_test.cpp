@@ -147,8 +147,9 @@ TEST_CASE("The branch sees the norm of the stream where a scheme says so, and el
   }
 }
 
-TEST_CASE("DeepNorm has α on the skip connection, not on the branch as labml has it; the article's form is the other",
-          "[nn][residual]") {
+TEST_CASE(
+    "DeepNorm has α on the skip connection, not on the branch as labml has it, and the article's form is the other",
+    "[nn][residual]") {
   const Tensor x = random_tensor({2, 3, width}, 2);
   const Tensor g = random_tensor({2, 3, width}, 3);
   const auto branch = [&](const Tensor&) { return g; };

@@ -36,7 +36,7 @@ TEST_CASE("layer_norm and rms_norm by hand", "[norm]") {
   CHECK(difference(rms_norm(Tensor::from({2}, {1, 1}), w, b, 3), Tensor::from({2}, {6, 52})) < 1e-6);
 }
 
-TEST_CASE("layer_norm does not see a shift or, but for eps, a factor; rms_norm does see the shift", "[norm]") {
+TEST_CASE("layer_norm does not see a shift or, but for eps, a factor, while rms_norm does see the shift", "[norm]") {
   const Tensor x = random_tensor({20, 48}, 1);
   const Tensor shifted = x + Tensor::full(x.shape(), 4);
   const Tensor one = Tensor::full({48}, 1);

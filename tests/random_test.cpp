@@ -76,7 +76,7 @@ TEST_CASE("Philox gives the vectors published with Random123", "[random]") {
         Words{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
 
-TEST_CASE("Uniform numbers are uniform in [0, 1)", "[random]") {
+TEST_CASE("Uniform numbers are uniform from 0 to 1", "[random]") {
   const Draw draw(1, 2, 3);
   const std::vector<double> x = numbers([&](std::size_t i) { return draw.uniform(i); });
   CHECK(std::ranges::all_of(x, [](double v) { return v >= 0 && v < 1 && v * 0x1p24 == std::floor(v * 0x1p24); }));

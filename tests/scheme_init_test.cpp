@@ -118,7 +118,8 @@ bool has_xavier(Scheme scheme) {
 }  // namespace
 
 TEST_CASE(
-    "A scheme's β reaches feed-forward, value and output weights; queries and keys keep gain 1, but for the article",
+    "A scheme's β reaches feed-forward, value and output weights, while queries and keys keep gain 1, but for the "
+    "article",
     "[nn][init][scheme]") {
   for (const nn::SchemeInfo& row : nn::scheme_table()) {
     INFO(row.name);

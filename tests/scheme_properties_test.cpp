@@ -167,7 +167,7 @@ TEST_CASE("A later token changes no earlier logit of a GPT, under every scheme",
   });
 }
 
-TEST_CASE("A later token of the target changes no earlier logit of a decoder; the source changes them all",
+TEST_CASE("A later token of the target changes no earlier logit of a decoder, and the source changes them all",
           "[nn][scheme][property]") {
   for_each_scheme(GENERATE(1, 2, 3), [](const Sample& s) {
     const EncoderDecoder model = model_of<EncoderDecoder>(s);

@@ -92,7 +92,7 @@ TEST_CASE("A tensor of a tape that ended is a constant", "[tape]") {
   CHECK(same_bits(tape.grad(x), Tensor::full({2}, 1)));
 }
 
-TEST_CASE("Watched and retained tensors have a gradient after backward; others must be asked for", "[tape]") {
+TEST_CASE("Watched and retained tensors have a gradient after backward, and others must be asked for", "[tape]") {
   Tape tape;
   const Tensor x = tape.watch(Tensor::from({2}, {1, 2}));
   const Tensor unused = tape.watch(Tensor::zeros({3}));

@@ -11,9 +11,9 @@
 
 namespace tape::inline TAPE_ABI::tool {
 
-/// Writes the model's values (as "model.NAME"), the optimizer's state, that of the average of weights and what `plateau`
-/// remembers (either may be missing: null), and the number of steps done, whole or not at all. Other learning rates, the
-/// batches and the dropout masks are functions of the step and need no saving.
+/// Writes the model's values (as "model.NAME"), the optimizer's state, that of the average of weights and what
+/// `plateau` remembers (either may be missing: null), and the number of steps done, whole or not at all. Other learning
+/// rates, the batches and the dropout masks are functions of the step and need no saving.
 void save_checkpoint(const std::string& path, const ParameterList& model, const optim::Optimizer& optimizer,
                      const optim::Ema* ema, int64_t steps, const optim::Plateau* plateau = nullptr);
 

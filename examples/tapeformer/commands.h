@@ -15,6 +15,7 @@ constexpr int exit_interrupted = 130;
 void add_train(CLI::App& app, const std::string& program, int& exit_code);
 void add_sample(CLI::App& app, int& exit_code);
 void add_schedule(CLI::App& app, int& exit_code);
+void add_schemes(CLI::App& app);
 
 /// Adds the option --threads.
 void add_threads(CLI::App& command);

@@ -61,9 +61,10 @@ int main(int argc, char** argv) {
   tapeformer::add_train(app, argc > 0 ? argv[0] : "tapeformer", exit_code);
   tapeformer::add_sample(app, exit_code);
   tapeformer::add_schedule(app, exit_code);
+  tapeformer::add_schemes(app);
   try {
     app.parse(argc, argv);
-    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command, train, sample or schedule,");
+    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command, train, sample, schedule or schemes,");
     return exit_code;
   } catch (const CLI::Success& success) {
     return app.exit(success);
