@@ -68,7 +68,7 @@ TEST_CASE("Tensors are made with the numbers asked for", "[tensor]") {
   CHECK(Tensor::zeros({0, 3}));
 }
 
-TEST_CASE("Copying the handle shares the numbers; copy() does not", "[tensor]") {
+TEST_CASE("Copying the handle shares the numbers, and copy() does not", "[tensor]") {
   Tensor x = Tensor::from({2}, {1, 2});
   const Tensor handle = x;
   const Tensor own = x.copy();
