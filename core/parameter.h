@@ -13,14 +13,15 @@ namespace tape::inline TAPE_ABI {
 
 class Tensor;
 
-/// How a parameter gets its first values. `gain` scales the distribution; `row_gains`, if given, replaces it for equal
-/// groups of rows, so that a packed (3C, C) query-key-value weight can be drawn as three (C, C) matrices.
+/// How a parameter gets its first values. `gain` scales the distribution; `row_gains`, if given, replaces it for groups
+/// of rows, so that a packed query-key-value weight can be drawn as three matrices, each with a fan-out of its own.
 struct Init {
   enum class Kind { zeros, ones, constant, normal, xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal };
   Kind kind = Kind::zeros;
-  double gain = 1.0;                   ///< of a distribution; the value itself of Kind::constant
-  double stddev = 0.02;                ///< Kind::normal only
-  std::vector<double> row_gains = {};  ///< one for each equal group of rows, empty for a single group
+  double gain = 1.0;                     ///< of a distribution; the value itself of Kind::constant
+  double stddev = 0.02;                  ///< Kind::normal only
+  std::vector<double> row_gains = {};    ///< one for each group of rows, empty for a single group
+  std::vector<int64_t> group_rows = {};  ///< rows of each group; empty for equal groups
 };
 
 /// The state of one parameter: shared by the Parameter, by tensors made from it, by tapes and by optimizers.

@@ -3,7 +3,6 @@
 #include <array>
 
 #include <tape/core/ops/attention_scale.h>
-#include <tape/core/ops/rotary.h>
 #include <tape/core/ops/shape_ops.h>
 #include <tape/core/probe.h>
 #include <tape/nn/names.h>
@@ -15,31 +14,76 @@ namespace {
 constexpr std::array<Named<QKNorm>, 3> qk_norm_names{
     {{QKNorm::None, "none"}, {QKNorm::PerHead, "head"}, {QKNorm::FullWidth, "full"}}};
 
-AttentionConfig checked(AttentionConfig config) {
+void check(const AttentionConfig& config) {
   if (config.width < 1 || config.heads < 1 || config.width % config.heads != 0) {
     throw Error(str("attention: width ", config.width, " must be a positive multiple of heads ", config.heads,
                     ": choose a width such as ",
                     (config.width / std::max<int64_t>(config.heads, 1) + 1) * config.heads));
   }
-  if (config.rotary_base > 0 && config.width / config.heads % 2 != 0) {
-    throw Error(str("attention: rotary positions need an even head size, but width ", config.width, " over ",
-                    config.heads, " heads gives ", config.width / config.heads));
+  if (config.kv_heads < 0 || config.heads % config.key_heads() != 0) {
+    throw Error(str("attention: heads ", config.heads, " must be a multiple of kv_heads ", config.kv_heads));
   }
-  return config;
+  if (config.window < 0) throw Error(str("attention: window must not be negative, it is ", config.window));
+  if (!(config.softcap >= 0)) throw Error(str("attention: softcap must not be negative, it is ", config.softcap));
+}
+
+// Columns of each head that rotary positions turn.
+int64_t rotated(const AttentionConfig& c) {
+  return static_cast<int64_t>(static_cast<double>(c.head_size()) * c.rotary.fraction);
+}
+
+AttentionConfig checked_self(AttentionConfig c) {
+  check(c);
+  if (c.rotary.base <= 0) return c;
+  if (!(c.rotary.fraction > 0 && c.rotary.fraction <= 1)) {
+    throw Error(str("attention: rotary.fraction must be above 0 and at most 1, it is ", c.rotary.fraction));
+  }
+  if (rotated(c) < 2 || rotated(c) % 2 != 0) {
+    throw Error(
+        str("attention: rotary positions need an even head size, but width ", c.width, " over ", c.heads,
+            " heads gives ", c.head_size(),
+            c.rotary.fraction < 1 ? str(", of which a fraction of ", c.rotary.fraction, " is ", rotated(c)) : ""));
+  }
+  return c;
+}
+
+AttentionConfig checked_cross(AttentionConfig c) {
+  check(c);
+  const char* of_one_sequence = c.rotary.base > 0 ? "rotary positions" : c.window > 0 ? "a window" : "alibi";
+  if (c.rotary.base > 0 || c.window > 0 || c.alibi) {
+    throw Error(str("cross-attention has no use for ", of_one_sequence,
+                    ": there are no distances between positions of two sequences"));
+  }
+  return c;
 }
 
 AttentionOptions options_of(const AttentionConfig& config, const AttentionMask& mask, const Context& context) {
   return {.heads = config.heads,
+          .kv_heads = config.kv_heads,
           .causal = mask.causal,
+          .window = config.window,
+          .alibi = config.alibi,
+          .softcap = config.softcap,
           .mask = mask.additive,
           .key_lengths = mask.key_lengths,
-          .dropout = context.is_training() ? config.dropout : 0};
+          .segments = mask.segments,
+          .key_segments = mask.key_segments,
+          .relative_bias = mask.relative_bias,
+          .max_distance = config.max_distance,
+          .dropout = context.is_training() ? config.dropout : 0,
+          .scale = config.scale};
 }
 
 // Turns the first `heads` heads of x.
 Tensor turned(const AttentionConfig& c, const Tensor& x, int64_t heads, Where where) {
-  if (c.rotary_base <= 0) return x;
-  return rotary(x, {.heads = heads, .head_size = c.width / c.heads, .base = c.rotary_base}, where);
+  if (c.rotary.base <= 0) return x;
+  return rotary(x,
+                {.heads = heads,
+                 .head_size = c.head_size(),
+                 .base = c.rotary.base,
+                 .rotated = rotated(c),
+                 .layout = c.rotary.layout},
+                where);
 }
 
 }  // namespace
@@ -52,10 +96,10 @@ QKNorm qk_norm(std::string_view name) {
 }
 
 InnerNorms::InnerNorms(const AttentionConfig& c)
-    : head_size(c.width / c.heads), full_width(c.qk_norm == QKNorm::FullWidth) {
+    : head_size(c.head_size()), full_width(c.qk_norm == QKNorm::FullWidth) {
   if (c.qk_norm != QKNorm::None) {
-    query_norm.emplace(c.norm, c.qk_norm == QKNorm::PerHead ? head_size : c.width);
-    key_norm.emplace(c.norm, c.qk_norm == QKNorm::PerHead ? head_size : c.width);
+    query_norm.emplace(c.norm, full_width ? c.width : head_size);
+    key_norm.emplace(c.norm, full_width ? c.key_width() : head_size);
   }
   if (c.norm_value) value_norm.emplace(c.norm, head_size);
   if (c.norm_out) out_norm.emplace(c.norm, c.width);
@@ -74,8 +118,9 @@ Tensor InnerNorms::output(const Tensor& z, Where where) const {
 }
 
 SelfAttention::SelfAttention(AttentionConfig config_, const WeightInit& init)
-    : config(checked(std::move(config_))),
-      qkv(config.width, 3 * config.width, config.bias, init.packed_qkv()),
+    : config(checked_self(std::move(config_))),
+      qkv(config.width, config.width + 2 * config.key_width(), config.bias,
+          init.packed_qkv(config.width, config.key_width())),
       inner(config),
       out(config.width, config.width, config.bias, init.with_gain(init.attention_out)) {}
 
@@ -85,35 +130,37 @@ Tensor SelfAttention::operator()(const Tensor& x, const AttentionMask& mask, con
   const Tensor packed = qkv(x, where);
   Tensor z;
   if (inner.on_inputs()) {
-    const int64_t width = config.width;
-    const Tensor q = inner.query(slice(packed, -1, 0, width, where), where);
-    const Tensor k = inner.key(slice(packed, -1, width, 2 * width, where), where);
-    const Tensor v = inner.value(slice(packed, -1, 2 * width, 3 * width, where), where);
-    z = attention(turned(config, q, config.heads, where), turned(config, k, config.heads, where), v, options,
+    const int64_t keys = config.width;
+    const int64_t values = keys + config.key_width();
+    const Tensor q = inner.query(slice(packed, -1, 0, keys, where), where);
+    const Tensor k = inner.key(slice(packed, -1, keys, values, where), where);
+    const Tensor v = inner.value(slice(packed, -1, values, packed.last(), where), where);
+    z = attention(turned(config, q, config.heads, where), turned(config, k, config.key_heads(), where), v, options,
                   &context.random(), where);
-  } else {  // queries and keys are the first 2·heads heads
-    const Tensor ready = tap(config.name, "hook_qkv", turned(config, packed, 2 * config.heads, where), where);
-    z = attention_packed(ready, options, &context.random(), where);
+  } else {  // the first heads are those of queries and keys
+    const Tensor ready = turned(config, packed, config.heads + config.key_heads(), where);
+    z = attention_packed(tap(config.name, "hook_qkv", ready, where), options, &context.random(), where);
   }
   z = tap(config.name, "hook_z", inner.output(z, where), where);
   return dropout(out(z, where), config.dropout, context, where);
 }
 
 CrossAttention::CrossAttention(AttentionConfig config_, const WeightInit& init)
-    : config(checked(std::move(config_))),
+    : config(checked_cross(std::move(config_))),
       query(config.width, config.width, config.bias, init.with_gain(init.query_key)),
-      key_value(config.width, 2 * config.width, config.bias, init.base),
+      key_value(config.width, 2 * config.key_width(), config.bias, init.packed_key_value()),
       inner(config),
-      out(config.width, config.width, config.bias, init.with_gain(init.attention_out)) {
-  key_value.weight->init.row_gains = {init.query_key, init.value};
-}
+      out(config.width, config.width, config.bias, init.with_gain(init.attention_out)) {}
 
 Tensor CrossAttention::operator()(const Tensor& x, const Tensor& memory, const AttentionMask& mask,
                                   const Context& context, Where where) const {
+  if (mask.relative_bias) {
+    throw Error("cross-attention has no use for a relative bias: there are no distances between two sequences", where);
+  }
   const Tensor packed = key_value(memory, where);
   const Tensor q = inner.query(query(x, where), where);
-  const Tensor k = inner.key(slice(packed, -1, 0, config.width, where), where);
-  const Tensor v = inner.value(slice(packed, -1, config.width, 2 * config.width, where), where);
+  const Tensor k = inner.key(slice(packed, -1, 0, config.key_width(), where), where);
+  const Tensor v = inner.value(slice(packed, -1, config.key_width(), packed.last(), where), where);
   const Tensor z = attention(q, k, v, options_of(config, mask, context), &context.random(), where);
   return dropout(out(tap(config.name, "hook_z", inner.output(z, where), where), where), config.dropout, context, where);
 }

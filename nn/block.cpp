@@ -32,7 +32,10 @@ AttentionConfig attention_config(const Site& s, Sublayer sublayer) {
   a.head_scale = slots.head_scale;
   a.norm = c.norm;
   a.name = s.name + (sublayer == Sublayer::CrossAttention ? ".cross" : ".attn");
-  if (sublayer == Sublayer::SelfAttention && c.positions == Positions::Rotary) a.rotary_base = c.rotary_base;
+  if (sublayer == Sublayer::SelfAttention) {
+    if (c.positions == Positions::Rotary) a.rotary.base = c.rotary_base;
+    a.alibi = c.positions == Positions::ALiBi;
+  }
   return a;
 }
 

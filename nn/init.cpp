@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include <tape/core/random.h>
 #include <tape/core/tensor.h>
@@ -31,6 +32,26 @@ void draw_group(Tensor& group, const Init& init, double gain, const Draw& draw) 
   }
 }
 
+// How many rows each group of a parameter has.
+std::vector<int64_t> group_rows(const Leaf& leaf, std::size_t groups) {
+  const std::vector<int64_t>& given = leaf.init.group_rows;
+  const int64_t all = leaf.shape.rank() > 0 ? leaf.shape[0] : 1;
+  const auto count = static_cast<int64_t>(groups);
+  if (given.empty()) {
+    if (all % count != 0) {
+      throw Error(
+          str("initialize: the rows of ", leaf.name, " ", leaf.shape, " do not divide into ", groups, " equal groups"));
+    }
+    return std::vector<int64_t>(groups, all / count);
+  }
+  const int64_t sum = std::accumulate(given.begin(), given.end(), int64_t{0});
+  if (given.size() != groups || sum != all || std::ranges::any_of(given, [](int64_t rows) { return rows < 1; })) {
+    throw Error(str("initialize: ", leaf.name, " ", leaf.shape, " has ", given.size(), " groups of ", sum,
+                    " rows in all, which must be as many as its ", groups, " gains and ", all, " rows"));
+  }
+  return given;
+}
+
 void draw_values(Leaf& leaf, Seed seed) {
   const Init& init = leaf.init;
   switch (init.kind) {
@@ -48,17 +69,13 @@ void draw_values(Leaf& leaf, Seed seed) {
         str("initialize: ", leaf.name, " ", leaf.shape, " has no fan-in and fan-out: use normal, zeros or ones"));
   }
   const std::vector<double> gains = init.row_gains.empty() ? std::vector<double>{init.gain} : init.row_gains;
-  const auto groups = static_cast<int64_t>(gains.size());
-  if (leaf.shape.rank() > 0 && leaf.shape[0] % groups != 0) {
-    throw Error(
-        str("initialize: the rows of ", leaf.name, " ", leaf.shape, " do not divide into ", groups, " equal groups"));
-  }
+  const std::vector<int64_t> rows = group_rows(leaf, gains.size());
   Random random = Random::named(seed, leaf.name);
-  const Shape shape = leaf.shape.rank() > 0 ? leaf.shape.with(0, leaf.shape[0] / groups) : leaf.shape;
-  for (int64_t g = 0; g < groups; ++g) {
-    Tensor group = Tensor::uninitialized(shape);
-    draw_group(group, init, gains[static_cast<std::size_t>(g)], random.next());
-    std::ranges::copy(group.values(), leaf.data() + g * group.size());
+  real* out = leaf.data();
+  for (std::size_t g = 0; g < gains.size(); ++g) {
+    Tensor group = Tensor::uninitialized(leaf.shape.rank() > 0 ? leaf.shape.with(0, rows[g]) : leaf.shape);
+    draw_group(group, init, gains[g], random.next());
+    out = std::ranges::copy(group.values(), out).out;
   }
 }
 

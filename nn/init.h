@@ -42,10 +42,17 @@ struct WeightInit {
     init.gain = gain;
     return init;
   }
-  /// For a packed weight of three equal groups of rows: queries, keys, values.
-  Init packed_qkv() const {
+  /// For a packed weight with rows of queries, then of keys, then of as many values.
+  Init packed_qkv(int64_t query_rows, int64_t key_rows) const {
     Init init = base;
     init.row_gains = {query_key, query_key, value};
+    init.group_rows = {query_rows, key_rows, key_rows};
+    return init;
+  }
+  /// For a packed weight with rows of keys, then of as many values.
+  Init packed_key_value() const {
+    Init init = base;
+    init.row_gains = {query_key, value};
     return init;
   }
 };

@@ -9,8 +9,12 @@ namespace tape::inline TAPE_ABI::nn {
 
 namespace {
 
-constexpr std::array<Named<Positions>, 3> position_names{
-    {{Positions::Learned, "learned"}, {Positions::Sinusoidal, "sinusoidal"}, {Positions::Rotary, "rotary"}}};
+constexpr std::array<Named<Positions>, 6> position_names{{{Positions::Learned, "learned"},
+                                                          {Positions::Sinusoidal, "sinusoidal"},
+                                                          {Positions::Rotary, "rotary"},
+                                                          {Positions::ALiBi, "alibi"},
+                                                          {Positions::RelativeBias, "relative"},
+                                                          {Positions::None, "none"}}};
 
 }  // namespace
 

@@ -91,7 +91,7 @@ TEST_CASE("Without positions, attention of permuted tokens is the permuted atten
   };
   CHECK(apart(plain, {}) < 2e-6);
   CHECK(apart(plain, {.causal = true}) > 0.01);
-  CHECK(apart(random_attention({.heads = 4, .rotary_base = 10000}, 2), {}) > 0.01);
+  CHECK(apart(random_attention({.heads = 4, .rotary = {.base = 10000}}, 2), {}) > 0.01);
 }
 
 TEST_CASE("A mask of minus infinity hides keys as padding does", "[nn][attention]") {
@@ -156,7 +156,7 @@ TEST_CASE("Scores of rotated queries and keys depend on their distance only", "[
 TEST_CASE("Only queries and keys are turned by rotary positions, values are not", "[nn][attention]") {
   // With one token attention is the projection of its value, whatever its position.
   const nn::SelfAttention plain = random_attention({.heads = 2}, 2);
-  const nn::SelfAttention turned = random_attention({.heads = 2, .rotary_base = 10}, 2);
+  const nn::SelfAttention turned = random_attention({.heads = 2, .rotary = {.base = 10}}, 2);
   const Tensor x = random_tensor({1, 6, width}, 1);
   Tensor only_self = Tensor::full({6, 6}, static_cast<real>(-infinity));
   for (int64_t t = 0; t < 6; ++t) only_self.mutable_data()[t * 7] = 0;
@@ -171,7 +171,7 @@ TEST_CASE("Impossible head counts are refused with a width that would do", "[nn]
   CHECK(has_parts(message_of({.width = 10, .heads = 4}), {"width 10", "multiple of heads 4", "such as 12"}));
   CHECK(has_parts(message_of({.width = 0, .heads = 1}), {"width 0"}));
   CHECK(has_parts(message_of({.width = 8, .heads = 0}), {"heads 0"}));
-  CHECK(has_parts(message_of({.width = 9, .heads = 3, .rotary_base = 100}), {"even head size", "gives 3"}));
+  CHECK(has_parts(message_of({.width = 9, .heads = 3, .rotary = {.base = 100}}), {"even head size", "gives 3"}));
   CHECK_NOTHROW(nn::SelfAttention({.width = 9, .heads = 3}, {}));
 }
 

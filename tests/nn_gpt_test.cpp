@@ -120,7 +120,8 @@ TEST_CASE("Positions are added to the embedding, scaled by √C beside a sinusoi
     CHECK(difference(stream, expected) < 1e-6);
     CHECK(nn::positions(nn::name_of(positions)) == positions);
   }
-  CHECK(has_parts(error_of([] { nn::positions("alibi"); }), {"\"alibi\"", "learned, sinusoidal, rotary"}));
+  CHECK(has_parts(error_of([] { nn::positions("absolute"); }),
+                  {"\"absolute\"", "learned, sinusoidal, rotary, alibi, relative, none"}));
 }
 
 TEST_CASE("A tied head shares the embedding, an untied one does not", "[nn][gpt]") {

@@ -159,7 +159,7 @@ double least_memory(const nn::ModelConfig& c, int64_t batch) {
   const auto width = static_cast<double>(c.width);
   const auto layers = static_cast<double>(c.layers);
   const auto hidden = static_cast<double>(c.hidden > 0 ? c.hidden : nn::default_hidden(c.activation, c.width));
-  const double rows = static_cast<double>(c.vocab + (c.positions == nn::Positions::Rotary ? 0 : c.context));
+  const double rows = static_cast<double>(c.vocab + (nn::adds_to_embedding(c.positions) ? c.context : 0));
   const double parameters = layers * (4 * width * width + 2 * width * hidden + 64) + rows * width;
   const double kept = layers * (c.recompute ? width : 6 * width + hidden) + static_cast<double>(c.vocab);
   return sizeof(real) * (4 * parameters + static_cast<double>(batch) * static_cast<double>(c.context) * kept);

@@ -6,6 +6,8 @@
 #include <tape/core/ops.h>
 #include <tape/core/probe.h>
 
+#include "support/attention_rows.h"
+
 namespace tape::inline TAPE_ABI::test {
 
 namespace {
@@ -369,6 +371,7 @@ Rows make_table() {
   choosing(table);
   moving(table);
   attention_rows(table);
+  for (const OpRow& row : attention_form_rows()) table.push_back(row);
   around_ops(table);
   return table;
 }
