@@ -8,6 +8,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+import attention  # noqa: E402
 import blocks  # noqa: E402
 import feed_forward  # noqa: E402
 import norms  # noqa: E402
@@ -19,7 +20,7 @@ import schemes  # noqa: E402
 
 
 def main(folder):
-    for part in (ops, norms, feed_forward, blocks, optim, optim_more, schedules, schemes):
+    for part in (ops, norms, feed_forward, blocks, attention, optim, optim_more, schedules, schemes):
         part.main(folder)
 
 
