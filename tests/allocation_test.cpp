@@ -7,6 +7,8 @@
 
 #include <tape/core/checkpoint.h>
 #include <tape/core/ops.h>
+#include <tape/nn/attention.h>
+#include <tape/nn/module.h>
 #include <tape/optim/clip.h>
 #include <tape/optim/ema.h>
 
@@ -134,6 +136,45 @@ TEST_CASE("From the third step on nothing is allocated", "[allocation]") {
       CHECK(steps[step].from_system == 0);
       CHECK(steps[step].by_new == 0);
       CHECK(losses[step] > 0);
+    }
+  }
+}
+
+TEST_CASE("From the third step on attention with all its forms and inner norms allocates nothing", "[allocation][nn]") {
+  nn::AttentionConfig config{.width = 32, .heads = 4, .kv_heads = 2, .dropout = 0.1, .rotary = {.base = 100}};
+  config.window = 20;
+  config.alibi = true;
+  config.softcap = 5;
+  config.head_scale = true;
+  for (const bool norms : {false, true}) {
+    config.qk_norm = norms ? nn::QKNorm::PerHead : nn::QKNorm::None;
+    config.norm_value = norms;
+    config.norm_out = norms;
+    const nn::SelfAttention attention(config, {.base = nn::xavier_normal()});
+    nn::initialize(attention, Seed{1});
+    const Parameter table = parameter_of(random_tensor({8, 4}, 1), "relative_bias");
+    ParameterList leaves = nn::parameters(attention);
+    leaves.push_back(table.leaf());
+    const Tensor x = random_tensor({3, 70, 32}, 2);
+    const Ids segments = random_ids({3, 70}, 3, 3);
+    const Tensor dy = random_tensor({3, 70, 32}, 4);
+    Taken steps[5];
+    for (Taken& step : steps) {
+      const Taken before = taken();
+      {
+        Tape tape;
+        const nn::AttentionMask mask{.causal = true, .segments = segments, .relative_bias = table};
+        tape.backward(attention(x, mask, nn::training(1)), dy);
+      }
+      step = taken() - before;
+      for (const LeafPtr& leaf : leaves) {
+        CHECK(leaf->has_gradient);
+        leaf->has_gradient = false;
+      }
+    }
+    for (int step = 2; step < 5; ++step) {
+      CHECK(steps[step].from_system == 0);
+      CHECK(steps[step].by_new == 0);
     }
   }
 }
