@@ -22,7 +22,7 @@ Bert::Bert(const ModelConfig& config, Seed seed)
 }
 
 Tensor Bert::features(const Sequence& sequence, const Context& context, Where where) const {
-  const AttentionMask mask{.key_lengths = sequence.lengths};
+  const AttentionMask mask{.key_lengths = sequence.lengths, .segments = sequence.segments};
   return stack_(embedding_(sequence.ids, "Bert", context, where), mask, Memory{}, context, where);
 }
 

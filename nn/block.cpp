@@ -24,7 +24,8 @@ Residual residual_of(const Site& s, Sublayer sublayer) {
 
 AttentionConfig attention_config(const Site& s, Sublayer sublayer) {
   const ModelConfig& c = s.config;
-  AttentionConfig a{.width = c.width, .heads = c.heads, .bias = c.bias, .dropout = c.dropout};
+  AttentionConfig a{.width = c.width, .heads = c.heads, .kv_heads = c.kv_heads, .bias = c.bias, .dropout = c.dropout};
+  a.softcap = c.softcap;
   const Slots slots = s.slots(sublayer);
   a.qk_norm = slots.norm_query_key != QKNorm::None ? slots.norm_query_key : c.qk_norm;
   a.norm_value = slots.norm_value;
@@ -33,7 +34,9 @@ AttentionConfig attention_config(const Site& s, Sublayer sublayer) {
   a.norm = c.norm;
   a.name = s.name + (sublayer == Sublayer::CrossAttention ? ".cross" : ".attn");
   if (sublayer == Sublayer::SelfAttention) {
-    if (c.positions == Positions::Rotary) a.rotary.base = c.rotary_base;
+    if (c.positions == Positions::Rotary) a.rotary = {c.rotary_base, c.rotary_fraction, c.rotary_layout};
+    a.window = c.window;
+    a.max_distance = c.relative_max_distance;
     a.alibi = c.positions == Positions::ALiBi;
   }
   return a;

@@ -29,13 +29,17 @@ EncoderDecoder::EncoderDecoder(const ModelConfig& config, Seed seed)
 }
 
 Memory EncoderDecoder::encode(const Sequence& source, const Context& context, Where where) const {
-  const AttentionMask mask{.key_lengths = source.lengths};
+  const AttentionMask mask{.key_lengths = source.lengths, .segments = source.segments};
   return {encoder_(embedding_(source.ids, "EncoderDecoder", context, where), mask, Memory{}, context, where), mask};
 }
 
 Tensor EncoderDecoder::decode(const Memory& memory, const Sequence& target, const Context& context, Where where) const {
-  const AttentionMask mask{.causal = true, .key_lengths = target.lengths};
-  return decoder_(embedding_(target.ids, "EncoderDecoder", context, where), mask, memory, context, where);
+  const AttentionMask mask{.causal = true, .key_lengths = target.lengths, .segments = target.segments};
+  Memory read = memory;  // where both are packed, each text reads the source of its own number
+  const bool packed = target.segments && memory.mask.segments;
+  read.mask.key_segments = packed ? memory.mask.segments : Ids();
+  read.mask.segments = packed ? target.segments : Ids();
+  return decoder_(embedding_(target.ids, "EncoderDecoder", context, where), mask, read, context, where);
 }
 
 Tensor EncoderDecoder::head(const Tensor& features, Where where) const {

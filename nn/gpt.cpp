@@ -21,7 +21,7 @@ GPT::GPT(const ModelConfig& config, Seed seed)
 }
 
 Tensor GPT::features(const Sequence& sequence, const Context& context, Where where) const {
-  const AttentionMask mask{.causal = true, .key_lengths = sequence.lengths};
+  const AttentionMask mask{.causal = true, .key_lengths = sequence.lengths, .segments = sequence.segments};
   return stack_(embedding_(sequence.ids, "GPT", context, where), mask, Memory{}, context, where);
 }
 

@@ -54,6 +54,10 @@ void check(const ModelConfig& c, Architecture architecture) {
   at_least("width", c.width, 1);
   if (c.hidden < 0) throw Error(str(model, ": hidden must not be negative, it is ", c.hidden));
   at_least("decoder_layers", c.decoder_layers, 0);
+  if (c.positions == Positions::RelativeBias) {
+    at_least("relative_buckets", c.relative_buckets, 2);
+    at_least("relative_max_distance", c.relative_max_distance, 2);
+  }
   for (const Refusal& refusal : refusals) {
     if (refusal.holds(c)) {
       throw Error(

@@ -17,6 +17,7 @@ struct ModelConfig {
   int64_t layers = 4;          ///< blocks; in an encoder-decoder model those of the encoder
   int64_t decoder_layers = 0;  ///< encoder-decoder only: blocks of the decoder; 0 for as many as the encoder has
   int64_t heads = 4;
+  int64_t kv_heads = 0;  ///< heads of keys and values, a divisor of heads; 0: as many
   int64_t width = 128;
   int64_t hidden = 0;  ///< feed-forward width; 0 for default_hidden(activation, width)
   Scheme scheme = Scheme::PreLN;
@@ -27,8 +28,14 @@ struct ModelConfig {
   MixtureConfig mixture = {};  ///< experts instead of one feed-forward network
   Positions positions = Positions::Learned;
   double rotary_base = 10000;
-  bool tied = true;  ///< the head shares the token embedding's weight
-  bool bias = true;  ///< in linear layers
+  double rotary_fraction = 1;  ///< of each head's columns that are turned
+  RotaryLayout rotary_layout = RotaryLayout::halves;
+  int64_t relative_buckets = 32;        ///< of relative positions: rows of each stack's table
+  int64_t relative_max_distance = 128;  ///< from here on keys share the last bucket
+  int64_t window = 0;                   ///< self-attention sees so many positions; 0: all
+  double softcap = 0;                   ///< bound of attention's scores; 0: none
+  bool tied = true;                     ///< the head shares the token embedding's weight
+  bool bias = true;                     ///< in linear layers
   double dropout = 0;
   bool recompute = false;  ///< keep nothing inside blocks for backward: less memory, a third more time
 };

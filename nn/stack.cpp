@@ -12,6 +12,8 @@ Stack::Stack(const ModelConfig& c, const Depth& depth, const std::string& prefix
       second_stream_(plan(c.scheme, depth, 0, Sublayer::SelfAttention).second_stream) {
   const SchemeInfo& scheme = scheme_info(c.scheme);
   if (c.embedding_norm || scheme.embedding_norm) embedding_norm_.emplace(c.norm, c.width);
+  if (c.positions == Positions::RelativeBias)
+    relative_bias_ = Parameter({c.relative_buckets, c.heads}, normal_init(), false);
   blocks_.reserve(static_cast<std::size_t>(depth.layers()));
   for (int64_t layer = 0; layer < depth.layers(); ++layer) {
     blocks_.emplace_back(c, depth, layer, str(prefix, "blocks.", layer));
@@ -19,8 +21,10 @@ Stack::Stack(const ModelConfig& c, const Depth& depth, const std::string& prefix
   if (scheme.final_norm) final_norm_.emplace(c.norm, c.width);
 }
 
-Tensor Stack::operator()(const Tensor& embedding, const AttentionMask& mask, const Memory& memory,
+Tensor Stack::operator()(const Tensor& embedding, const AttentionMask& given, const Memory& memory,
                          const Context& context, Where where) const {
+  AttentionMask mask = given;
+  if (relative_bias_) mask.relative_bias = relative_bias_;
   const Tensor x = embedding_norm_ ? (*embedding_norm_)(embedding, where) : embedding;
   Stream stream{x, second_stream_ ? x : Tensor()};
   for (const Block& block : blocks_) stream = run(block, stream, mask, memory, context, where);

@@ -19,6 +19,7 @@ class Stack {
                     Where where = Where::here()) const;
   void visit(auto&& v) const {
     v("embedding_norm", embedding_norm_);
+    v("relative_bias", relative_bias_);
     v("blocks", blocks_);
     v("final_norm", final_norm_);
   }
@@ -31,6 +32,7 @@ class Stack {
   bool recompute_;
   bool second_stream_;
   std::optional<Norm> embedding_norm_;
+  Parameter relative_bias_;  // (buckets, H), relative positions only: shared by all blocks, as in T5
   std::vector<Block> blocks_;
   std::optional<Norm> final_norm_;
 };

@@ -80,7 +80,7 @@ refused "--layers" train --text text.txt --layers
 refused 'unknown scheme "before": choose one of post, pre, deepnorm' train --text text.txt --scheme before
 refused 'unknown norm "batch": choose one of layer, rms' train --text text.txt --norm batch
 refused "unknown activation" train --text text.txt --activation step
-refused "unknown positions" train --text text.txt --positions none
+refused "unknown positions" train --text text.txt --positions absolute
 refused "unknown optimizer" train --text text.txt --optimizer adagrad
 refused 'unknown decay "some": choose one of coupled, independent' train --text text.txt --decay some
 refused "unknown schedule" train --text text.txt --schedule up

@@ -125,6 +125,7 @@ struct Parts {
   const std::vector<nn::Block>* blocks = nullptr;
   const nn::Norm* embedding_norm = nullptr;
   const nn::Norm* final_norm = nullptr;
+  void operator()(std::string_view, const Parameter&) {}  // the table of relative positions, which these stacks lack
   void operator()(std::string_view, const std::vector<nn::Block>& b) { blocks = &b; }
   void operator()(std::string_view name, const std::optional<nn::Norm>& norm) {
     if (norm) (name == "final_norm" ? final_norm : embedding_norm) = &*norm;

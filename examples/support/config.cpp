@@ -22,6 +22,7 @@ void visit(auto&& v, nn::ModelConfig& c) {
   v("context", c.context);
   v("layers", c.layers);
   v("heads", c.heads);
+  v("kv_heads", c.kv_heads);
   v("width", c.width);
   v("hidden", c.hidden);
   v("scheme", c.scheme, nn::scheme);
@@ -30,6 +31,9 @@ void visit(auto&& v, nn::ModelConfig& c) {
   v("activation", c.activation, nn::activation);
   v("positions", c.positions, nn::positions);
   v("rotary_base", c.rotary_base);
+  v("window", c.window);
+  v("softcap", c.softcap);
+  v("qk_norm", c.qk_norm, nn::qk_norm);
   v("tied", c.tied);
   v("bias", c.bias);
   v("dropout", c.dropout);

@@ -44,6 +44,7 @@ void add_model_options(CLI::App& command, nn::ModelConfig& m) {
   command.option_defaults()->group("Model");
   add_number(command, "--layers", m.layers, "Blocks of attention and feed-forward");
   add_number(command, "--heads", m.heads, "Attention heads of a block");
+  add_number(command, "--kv-heads", m.kv_heads, "Heads of keys and values, shared by queries; 0: --heads");
   add_number(command, "--width", m.width, "Numbers for each character; a multiple of --heads");
   add_number(command, "--hidden", m.hidden, "Width inside feed-forward; 0: 4 x width (swiglu: 8/3 x)");
   add_number(command, "--context", m.context, "Characters that the model sees at once");
@@ -53,7 +54,11 @@ void add_model_options(CLI::App& command, nn::ModelConfig& m) {
   add_choice(command, "--norm", m.norm.kind, nn::norm_kind, "Which norm: layer, rms, scale, dyt or derf");
   add_choice(command, "--activation", m.activation, nn::activation,
              "relu, squared_relu, gelu, gelu_tanh, silu, swiglu, geglu or reglu");
-  add_choice(command, "--positions", m.positions, nn::positions, "learned, sinusoidal or rotary");
+  add_choice(command, "--positions", m.positions, nn::positions,
+             "learned, sinusoidal, rotary, alibi, relative or none");
+  add_number(command, "--window", m.window, "Positions that attention sees; 0: all");
+  add_number(command, "--softcap", m.softcap, "Bound of attention's scores; 0: none");
+  add_choice(command, "--qk-norm", m.qk_norm, nn::qk_norm, "Norm of queries and keys: none, head or full");
   command.add_flag_function(
       "--untied", [&m](int64_t) { m.tied = false; }, "Give the head a weight of its own, not the embedding's");
   add_number(command, "--dropout", m.dropout, "Share of activations dropped in training");
