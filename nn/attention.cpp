@@ -1,6 +1,7 @@
 #include <tape/nn/attention.h>
 
 #include <array>
+#include <cmath>
 
 #include <tape/core/ops/attention_scale.h>
 #include <tape/core/ops/shape_ops.h>
@@ -13,6 +14,9 @@ namespace {
 
 constexpr std::array<Named<QKNorm>, 3> qk_norm_names{
     {{QKNorm::None, "none"}, {QKNorm::PerHead, "head"}, {QKNorm::FullWidth, "full"}}};
+
+constexpr std::array<Named<RotaryLayout>, 2> layout_names{
+    {{RotaryLayout::halves, "halves"}, {RotaryLayout::interleaved, "interleaved"}}};
 
 void check(const AttentionConfig& config) {
   if (config.width < 1 || config.heads < 1 || config.width % config.heads != 0) {
@@ -57,6 +61,11 @@ AttentionConfig checked_cross(AttentionConfig c) {
   return c;
 }
 
+// What queries' first values are multiplied with, so that scores start as with the usual factor.
+double query_gain(const AttentionConfig& c) {
+  return c.scale.value_or(0) > 0 ? 1 / (*c.scale * std::sqrt(static_cast<double>(c.head_size()))) : 1;
+}
+
 AttentionOptions options_of(const AttentionConfig& config, const AttentionMask& mask, const Context& context) {
   return {.heads = config.heads,
           .kv_heads = config.kv_heads,
@@ -95,6 +104,13 @@ QKNorm qk_norm(std::string_view name) {
   return find_value("norm of queries and keys", name, qk_norm_names);
 }
 
+std::string_view name_of(RotaryLayout layout) {
+  return find_name(layout, layout_names);
+}
+RotaryLayout rotary_layout(std::string_view name) {
+  return find_value("rotary layout", name, layout_names);
+}
+
 InnerNorms::InnerNorms(const AttentionConfig& c)
     : head_size(c.head_size()), full_width(c.qk_norm == QKNorm::FullWidth) {
   if (c.qk_norm != QKNorm::None) {
@@ -120,7 +136,7 @@ Tensor InnerNorms::output(const Tensor& z, Where where) const {
 SelfAttention::SelfAttention(AttentionConfig config_, const WeightInit& init)
     : config(checked_self(std::move(config_))),
       qkv(config.width, config.width + 2 * config.key_width(), config.bias,
-          init.packed_qkv(config.width, config.key_width())),
+          init.packed_qkv(config.width, config.key_width(), query_gain(config))),
       inner(config),
       out(config.width, config.width, config.bias, init.with_gain(init.attention_out)) {}
 
@@ -147,7 +163,7 @@ Tensor SelfAttention::operator()(const Tensor& x, const AttentionMask& mask, con
 
 CrossAttention::CrossAttention(AttentionConfig config_, const WeightInit& init)
     : config(checked_cross(std::move(config_))),
-      query(config.width, config.width, config.bias, init.with_gain(init.query_key)),
+      query(config.width, config.width, config.bias, init.with_gain(init.query_key * query_gain(config))),
       key_value(config.width, 2 * config.key_width(), config.bias, init.packed_key_value()),
       inner(config),
       out(config.width, config.width, config.bias, init.with_gain(init.attention_out)) {}

@@ -19,6 +19,9 @@ enum class QKNorm { None, PerHead, FullWidth };
 /// "none", "head" or "full". The second function throws Error for another name, listing these.
 std::string_view name_of(QKNorm norm);
 QKNorm qk_norm(std::string_view name);
+/// "halves" or "interleaved". The second function throws Error for another name, listing these.
+std::string_view name_of(RotaryLayout layout);
+RotaryLayout rotary_layout(std::string_view name);
 
 /// Rotary positions of queries and keys (core/ops/rotary.h).
 struct RotaryConfig {
@@ -32,13 +35,15 @@ struct AttentionConfig {
   int64_t heads = 1;     ///< H, each of size D = C/H
   int64_t kv_heads = 0;  ///< KV, heads of keys and values, a divisor of H; 0: as many as of queries
   bool bias = true;
-  double dropout = 0;                ///< on the attention weights and on the result
-  RotaryConfig rotary = {};          ///< self-attention only, as the next two
-  int64_t window = 0;                ///< how far a query sees (core/ops/attention.h); 0: without limit
-  bool alibi = false;                ///< scores fall with the distance
-  int64_t max_distance = 128;        ///< of AttentionMask::relative_bias: farther keys share the last bucket
-  double softcap = 0;                ///< bound of the scores, as in Gemma 2; 0: none
-  std::optional<double> scale = {};  ///< factor on the scores; 1/√D unless given (T5 has 1)
+  double dropout = 0;          ///< on the attention weights and on the result
+  RotaryConfig rotary = {};    ///< self-attention only, as the next two
+  int64_t window = 0;          ///< how far a query sees (core/ops/attention.h); 0: without limit
+  bool alibi = false;          ///< scores fall with the distance
+  int64_t max_distance = 128;  ///< of AttentionMask::relative_bias: farther keys share the last bucket
+  double softcap = 0;          ///< bound of the scores, as in Gemma 2; 0: none
+  /// Factor on the scores; 1/√D unless given. T5 has 1. Queries start smaller by as much as it is larger, as in T5, so
+  /// that the first scores are the same.
+  std::optional<double> scale = {};
   QKNorm qk_norm = QKNorm::None;
   bool norm_value = false;            ///< a norm of values, over each head: HybridNorm
   bool norm_out = false;              ///< a norm over all heads before the output projection: Sub-LN

@@ -26,6 +26,7 @@ AttentionConfig attention_config(const Site& s, Sublayer sublayer) {
   const ModelConfig& c = s.config;
   AttentionConfig a{.width = c.width, .heads = c.heads, .kv_heads = c.kv_heads, .bias = c.bias, .dropout = c.dropout};
   a.softcap = c.softcap;
+  if (c.attention_scale > 0) a.scale = c.attention_scale;
   const Slots slots = s.slots(sublayer);
   a.qk_norm = slots.norm_query_key != QKNorm::None ? slots.norm_query_key : c.qk_norm;
   a.norm_value = slots.norm_value;

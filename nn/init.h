@@ -42,10 +42,11 @@ struct WeightInit {
     init.gain = gain;
     return init;
   }
-  /// For a packed weight with rows of queries, then of keys, then of as many values.
-  Init packed_qkv(int64_t query_rows, int64_t key_rows) const {
+  /// For a packed weight with rows of queries, then of keys, then of as many values. Queries have a gain of their own
+  /// besides.
+  Init packed_qkv(int64_t query_rows, int64_t key_rows, double query = 1) const {
     Init init = base;
-    init.row_gains = {query_key, query_key, value};
+    init.row_gains = {query_key * query, query_key, value};
     init.group_rows = {query_rows, key_rows, key_rows};
     return init;
   }

@@ -1,5 +1,7 @@
 #include <tape/nn/model_config.h>
 
+#include <cmath>
+
 #include <tape/core/error.h>
 
 namespace tape::inline TAPE_ABI::nn {
@@ -58,6 +60,8 @@ void check(const ModelConfig& c, Architecture architecture) {
     at_least("relative_buckets", c.relative_buckets, 2);
     at_least("relative_max_distance", c.relative_max_distance, 2);
   }
+  if (!(c.attention_scale >= 0 && std::isfinite(c.attention_scale)))
+    throw Error(str(model, ": attention_scale must be a number of at least 0, it is ", c.attention_scale));
   for (const Refusal& refusal : refusals) {
     if (refusal.holds(c)) {
       throw Error(

@@ -34,6 +34,7 @@ struct ModelConfig {
   int64_t relative_max_distance = 128;  ///< from here on keys share the last bucket
   int64_t window = 0;                   ///< self-attention sees so many positions; 0: all
   double softcap = 0;                   ///< bound of attention's scores; 0: none
+  double attention_scale = 0;           ///< factor on attention's scores; 0: 1/√(head size). T5 has 1
   bool tied = true;                     ///< the head shares the token embedding's weight
   bool bias = true;                     ///< in linear layers
   double dropout = 0;

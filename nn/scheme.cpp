@@ -34,8 +34,9 @@ Slots plan(Scheme scheme, const Depth& depth, int64_t layer, Sublayer sublayer) 
     case Scheme::SandwichLN:
     case Scheme::PeriLN:  // x + norm(f(norm(x)))
       return {.norm_input = true, .norm_output = true};
-    case Scheme::SubLN:  // x + W·norm(h(norm(x))), where W is the branch's last projection
-      return {.norm_input = true, .norm_inner = true};
+    case Scheme::SubLN:  // x + W·norm(h(norm(x))), where W is the branch's last projection; cross attention: x +
+                         // f(norm(x))
+      return {.norm_input = true, .norm_inner = sublayer != Sublayer::CrossAttention};
     case Scheme::NormFormer:  // x + norm(attention with scaled heads(norm(x))), x + W·norm(h(norm(x)))
       if (attention) return {.norm_input = true, .norm_output = true, .head_scale = true};
       return {.norm_input = true, .norm_inner = true};

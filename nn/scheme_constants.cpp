@@ -72,9 +72,11 @@ SchemeConstants scheme_constants(Scheme scheme, const Depth& depth) {
 
 WeightInit scheme_init(Scheme scheme, const Depth& depth, Sublayer sublayer) {
   if (!scheme_info(scheme).xavier) {
-    // Layer norm scaling does without the factor, as its norms shrink what deep blocks write already, and OLMo-2 draws
-    // every weight alike, as its norms undo any scale of what a branch writes.
-    const bool alike = scheme == Scheme::LayerNormScaling || scheme == Scheme::OLMo2;
+    // Layer norm scaling does without the factor, as its norms shrink what deep blocks write already, and so does
+    // OLMo-2, as its norms undo any scale of what a branch writes; KEEL asks for no first values that depend on the
+    // depth, and Mix-LN's authors use none.
+    const bool alike = scheme == Scheme::LayerNormScaling || scheme == Scheme::OLMo2 || scheme == Scheme::KEEL ||
+                       scheme == Scheme::MixLN;
     const double gain = alike ? 1 : gpt2_residual_gain(depth.sublayers());
     return {.base = normal_init(), .attention_out = gain, .down = gain};
   }

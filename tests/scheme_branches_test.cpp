@@ -30,7 +30,7 @@ struct Inside {
   nn::QKNorm query_key = nn::QKNorm::None;
   bool value_norm = false;   // of each head
   bool head_scale = false;   // a factor for each head
-  bool out_norm = false;     // of all heads together
+  bool out_norm = false;     // of all heads together, in self-attention
   bool hidden_norm = false;  // in feed-forward
 };
 Inside inside_of(Scheme scheme) {
@@ -104,7 +104,7 @@ class ByHand {
     if (inside_.value_norm) v = head_norm(name + ".value_norm", v);
     Tensor z = attention(q, k, v, {.heads = heads, .causal = mask.causal, .key_lengths = mask.key_lengths});
     if (inside_.head_scale) z = scaled_heads(name + ".head_scale", z);
-    if (inside_.out_norm) z = norm_of(name + ".out_norm", z);
+    if (inside_.out_norm && name == "attn") z = norm_of(name + ".out_norm", z);
     return linear_of(name + ".out", z);
   }
 

@@ -104,6 +104,8 @@ Expected expected_of(Scheme scheme) {
               xavier(1, 0.310201620)};
     case Scheme::LayerNormScaling:
     case Scheme::OLMo2:
+    case Scheme::KEEL:
+    case Scheme::MixLN:
       return {gpt2(1), gpt2(1), gpt2(1), gpt2(1), gpt2(1)};
     default:  // 1/√12 and, for the decoder's 36 branches, 1/6
       return {gpt2(0.288675135), gpt2(0.288675135), gpt2(0.288675135), gpt2(1.0 / 6), gpt2(1.0 / 6)};

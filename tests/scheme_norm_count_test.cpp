@@ -32,9 +32,10 @@ Count expected_of(Scheme scheme) {
     case Scheme::ResiDual:
       return {7, 23};  // and one at the end of each stack
     case Scheme::SandwichLN:
-    case Scheme::SubLN:
     case Scheme::NormFormer:
       return {13, 44};  // 4N+1, 4N+6M+2
+    case Scheme::SubLN:
+      return {13, 39};  // 4N+1, 4N+5M+2: cross attention has one
     case Scheme::PeriLN:
       return {14, 46};  // and one at the start of each stack
     case Scheme::OLMo2:

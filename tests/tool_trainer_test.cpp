@@ -83,7 +83,7 @@ TEST_CASE("Every scheme with every norm learns a text", "[tool][training]") {
     const double before = trainer.validation_loss();
     train(trainer, 150);
     const double after = trainer.validation_loss();
-    const double unigrams = tool::unigram_entropy(trainer.data().training(), problem.config.model.vocab);
+    const double unigrams = trainer.data().unigram_entropy();
     CHECK(before > unigrams);
     CHECK(after < unigrams / 2);  // one random choice among eight words for four to six characters
   }
@@ -141,16 +141,16 @@ TEST_CASE("Accumulated batches make the step of their mean gradient", "[tool][tr
 
   // The same windows in one batch of twice the size.
   Trainer one(problem.config, problem.tokens);
-  const tool::Batch a = one.data().batch(4, 12, 0);
-  const tool::Batch b = one.data().batch(4, 12, 1);
+  const tool::Batch a = one.data().training(4, 0);
+  const tool::Batch b = one.data().training(4, 1);
   const auto join = [](const Ids& x, const Ids& y) {
     Ids both({8, 12});
     std::ranges::copy(x.values(), both.mutable_data());
     std::ranges::copy(y.values(), both.mutable_data() + x.size());
     return both;
   };
-  const StepResult together =
-      training_step(one.model(), join(a.input, b.input), join(a.target, b.target), nn::training(0, Seed{1}));
+  const StepResult together = training_step(one.model().as<nn::GPT>(), join(a.input, b.input), join(a.target, b.target),
+                                            nn::training(0, Seed{1}));
   double squares = 0;
   for (const Tensor& gradient : together.gradients) {
     for (const real g : gradient.values()) squares += static_cast<double>(g) * static_cast<double>(g);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <type_traits>
 
@@ -17,12 +18,13 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // Each of these lists the entries of one section, for reading and for writing alike.
+// later() lists those that the first version did not have.
 void visit(auto&& v, nn::ModelConfig& c) {
   v("vocab", c.vocab);
   v("context", c.context);
   v("layers", c.layers);
   v("heads", c.heads);
-  v("kv_heads", c.kv_heads);
+  v.later("kv_heads", c.kv_heads);
   v("width", c.width);
   v("hidden", c.hidden);
   v("scheme", c.scheme, nn::scheme);
@@ -31,13 +33,29 @@ void visit(auto&& v, nn::ModelConfig& c) {
   v("activation", c.activation, nn::activation);
   v("positions", c.positions, nn::positions);
   v("rotary_base", c.rotary_base);
-  v("window", c.window);
-  v("softcap", c.softcap);
-  v("qk_norm", c.qk_norm, nn::qk_norm);
+  v.later("window", c.window);
+  v.later("softcap", c.softcap);
+  v.later("qk_norm", c.qk_norm, nn::qk_norm);
   v("tied", c.tied);
   v("bias", c.bias);
   v("dropout", c.dropout);
   v("recompute", c.recompute);
+  v.later("decoder_layers", c.decoder_layers);
+  v.later("norm_eps_place", c.norm.eps_place, nn::eps_place);
+  v.later("norm_gain", c.norm.gain);
+  v.later("norm_bias", c.norm.bias);
+  v.later("norm_unit_offset", c.norm.unit_offset);
+  v.later("norm_partial", c.norm.partial);
+  v.later("norm_alpha", c.norm.alpha);
+  v.later("embedding_norm", c.embedding_norm);
+  v.later("experts", c.mixture.experts);
+  v.later("experts_per_token", c.mixture.per_token);
+  v.later("balance", c.mixture.balance);
+  v.later("rotary_fraction", c.rotary_fraction);
+  v.later("rotary_layout", c.rotary_layout, nn::rotary_layout);
+  v.later("relative_buckets", c.relative_buckets);
+  v.later("relative_max_distance", c.relative_max_distance);
+  v.later("attention_scale", c.attention_scale);
 }
 void visit(auto&& v, Recipe& r) {
   v("steps", r.steps);
@@ -50,11 +68,11 @@ void visit(auto&& v, Recipe& r) {
   v("warmup", r.warmup);
   v("beta1", r.beta1);
   v("beta2", r.beta2);
-  v("eps", r.eps);
+  v.later("eps", r.eps);
   v("weight_decay", r.weight_decay);
-  v("decay", r.decay, decay_kind);
-  v("bias_correction", r.bias_correction);
-  v("ema", r.ema);
+  v.later("decay", r.decay, decay_kind);
+  v.later("bias_correction", r.bias_correction);
+  v.later("ema", r.ema);
   v("clip", r.clip);
   v("seed", r.seed);
   v("validation_windows", r.validation_windows);
@@ -76,10 +94,13 @@ class Writer {
   void operator()(const char* key, const Value& value) {
     json[key] = value;
   }
+  void operator()(const char* key, const std::optional<bool>& value) { json[key] = value ? Json(*value) : Json(); }
   template <class Enum, class Parse>
   void operator()(const char* key, const Enum& value, const Parse&) {
+    using nn::name_of;  // of enumerations of core, too
     json[key] = name_of(value);
   }
+  void later(const char* key, const auto&... value) { (*this)(key, value...); }
   Json json = Json::object();
 };
 
@@ -112,6 +133,11 @@ class Reader {
     }
     value = entry.get<Value>();
   }
+  void operator()(const char* key, std::optional<bool>& value) {
+    const Json& entry = take(key);
+    need(entry.is_boolean() || entry.is_null(), key, "true, false or null");
+    value = entry.is_null() ? std::optional<bool>() : entry.get<bool>();
+  }
   template <class Enum, class Parse>
   void operator()(const char* key, Enum& value, const Parse& parse) {
     std::string name;
@@ -121,6 +147,9 @@ class Reader {
     } catch (const Error& error) {
       fail(fmt::format("{}: {}", key, error.what()));
     }
+  }
+  void later(const char* key, auto&&... value) {
+    if (json_.contains(key)) (*this)(key, value...);
   }
   void finish() const {
     for (const auto& [key, value] : json_.items()) {
@@ -214,6 +243,7 @@ std::string fingerprint(std::u32string_view text) {
 
 std::string to_json(const RunConfig& config) {
   const Json json = {{"format", "tapeformer run 1"},
+                     {"architecture", name_of(config.architecture)},
                      {"model", section_json(config.model)},
                      {"training", section_json(config.recipe)},
                      {"reporting", section_json(config.reporting)},
@@ -235,6 +265,14 @@ RunConfig run_config(std::string_view text, const std::string& source) {
     throw Error(str(source, " is not the config.json of a run: \"format\" must be \"tapeformer run 1\""));
   }
   RunConfig config;
+  if (json.contains("architecture")) {
+    const Json& name = json["architecture"];
+    try {
+      config.architecture = architecture(name.is_string() ? name.get<std::string>() : name.dump());
+    } catch (const Error& error) {
+      throw Error(str(source, ": ", error.what()));
+    }
+  }
   read_section(json, source, "model", config.model);
   read_section(json, source, "training", config.recipe);
   read_section(json, source, "reporting", config.reporting);

@@ -5,12 +5,13 @@
 #include <string>
 #include <string_view>
 
+#include <tape/examples/support/corpus.h>
 #include <tape/examples/support/recipe.h>
-#include <tape/nn/gpt.h>
+#include <tape/nn/model_config.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
-/// The text of a run, so that a continued run can check that it is still the same.
+/// The text of a run, or its file of pairs, so that a continued run can check that it is still the same.
 struct TextInfo {
   std::string path;
   int64_t characters = 0;
@@ -26,6 +27,7 @@ struct Reporting {
 };
 
 struct RunConfig {
+  nn::Architecture architecture = nn::Architecture::DecoderOnly;
   nn::ModelConfig model;
   Recipe recipe;
   Reporting reporting;
@@ -40,7 +42,8 @@ void check(const RunConfig& config);
 std::string fingerprint(std::u32string_view text);
 
 std::string to_json(const RunConfig& config);
-/// Throws Error that starts with `source` for JSON that is damaged, has missing, unknown or wrong entries.
+/// Throws Error that starts with `source` for JSON that is damaged, has missing, unknown or wrong entries. Entries that
+/// the first version did not have may be missing, and then have their defaults.
 RunConfig run_config(std::string_view json, const std::string& source);
 
 /// Writes the file whole or not at all; reads and checks it.

@@ -18,15 +18,11 @@
 
 #include <tape/core/random.h>
 #include <tape/core/tensor.h>
+#include <tape/examples/support/batch.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
-/// Token numbers, each row a window: input (B, T), and target (B, T) one token further on.
-struct Batch {
-  Ids input;
-  Ids target;
-};
-
+/// A text. Each row of its batches is a window; the target is one token further on than the input.
 class Dataset {
  public:
   Dataset(std::vector<int32_t> tokens, Seed seed) : tokens_(std::move(tokens)), seed_(seed) {}

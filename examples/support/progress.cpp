@@ -12,13 +12,14 @@ void Progress::Recent::add(double value) {
   weight = keep * weight + 1;
 }
 
-Progress::Progress(int64_t steps, int64_t done, int64_t tokens_per_step, int64_t eval_every)
-    : steps_(steps), first_(done), done_(done), tokens_per_step_(tokens_per_step), eval_every_(eval_every) {}
+Progress::Progress(int64_t steps, int64_t done, int64_t eval_every)
+    : steps_(steps), first_(done), done_(done), eval_every_(eval_every) {}
 
 void Progress::stepped(const StepResult& result, double seconds) {
   ++done_;
   last_ = result;
   loss_.add(result.loss);
+  tokens_.add(static_cast<double>(result.tokens));
   step_time_.add(seconds);
   seconds_ += seconds;
 }
@@ -30,7 +31,7 @@ void Progress::validated(double loss, double seconds) {
 }
 
 double Progress::tokens_per_second() const {
-  return step_time_.mean() > 0 ? static_cast<double>(tokens_per_step_) / step_time_.mean() : 0;
+  return step_time_.mean() > 0 ? tokens_.mean() / step_time_.mean() : 0;
 }
 
 void Progress::show(bool important) {

@@ -18,7 +18,7 @@ namespace tape::inline TAPE_ABI::tool {
 class Progress {
  public:
   /// Of a run of `steps` steps, validated every `eval_every`, that is continued after step `done` (0: it is new).
-  Progress(int64_t steps, int64_t done, int64_t tokens_per_step, int64_t eval_every);
+  Progress(int64_t steps, int64_t done, int64_t eval_every);
 
   /// A step was done, and took this long.
   void stepped(const StepResult& result, double seconds);
@@ -52,10 +52,10 @@ class Progress {
   int64_t steps_;
   int64_t first_;
   int64_t done_;
-  int64_t tokens_per_step_;
   int64_t eval_every_;
   StepResult last_;
   Recent loss_;
+  Recent tokens_;
   Recent step_time_;
   std::optional<double> validation_loss_;
   double validation_seconds_ = 0;  // the last time

@@ -5,8 +5,29 @@
 #include <numeric>
 
 #include <tape/core/ops/shape_ops.h>
+#include <tape/examples/support/corpus.h>
 
 namespace tape::inline TAPE_ABI::tool {
+
+namespace {
+
+Ids one_row(std::span<const int32_t> tokens) {
+  return Ids::from({1, std::ssize(tokens)}, tokens);
+}
+
+// (1, T, C) → (1, 1, C): the features of the last position.
+Tensor last_position(const Tensor& features) {
+  const int64_t length = features.shape()[1];
+  return slice(features, 1, length - 1, length);
+}
+
+void require_fitting(int64_t length, int64_t context) {
+  if (length < 1) throw Error("the prompt is empty: this model needs a text to work on");
+  if (length > context)
+    throw Error(str("the prompt has ", length, " characters, more than the model's context of ", context));
+}
+
+}  // namespace
 
 void check(const SampleOptions& options) {
   if (options.tokens < 0) throw Error(str("tokens must be at least 0, it is ", options.tokens));
@@ -41,10 +62,55 @@ void generate(const nn::GPT& model, std::vector<int32_t> tokens, const SampleOpt
   const Draw draw = Random::named(options.seed, "sampling").next();
   for (int64_t i = 0; i < options.tokens; ++i) {
     const auto window = std::span<const int32_t>(tokens).last(std::min(context, tokens.size()));
-    const Tensor features = model.features(Ids::from({1, std::ssize(window)}, window), nn::evaluation());
-    const Tensor scores = model.head(slice(features, 1, std::ssize(window) - 1, std::ssize(window)));
+    const Tensor scores = model.head(last_position(model.features(one_row(window), nn::evaluation())));
     tokens.push_back(choose_token(scores.values(), options, draw.uniform(static_cast<uint64_t>(i))));
     emit(tokens.back());
+  }
+}
+
+std::vector<int32_t> fill_masks(const nn::Bert& model, std::vector<int32_t> tokens, const SampleOptions& options) {
+  check(options);
+  require_fitting(std::ssize(tokens), model.config().context);
+  const int64_t vocab = model.config().vocab;
+  const auto characters = static_cast<std::size_t>(vocab - 1);  // the last token is the mask
+  const Draw draw = Random::named(options.seed, "sampling").next();
+  for (uint64_t round = 0;; ++round) {
+    const Tensor scores = model(one_row(tokens), nn::evaluation());
+    std::span<const real> surest;
+    std::size_t gap = tokens.size();
+    double highest = 0;
+    for (std::size_t t = 0; t < tokens.size(); ++t) {
+      if (tokens[t] != mask_token(vocab)) continue;
+      const std::span<const real> row = scores.values().subspan(t * static_cast<std::size_t>(vocab), characters);
+      const double best = static_cast<double>(*std::ranges::max_element(row));
+      double sum = 0;
+      for (const real score : row) sum += std::exp(static_cast<double>(score) - best);
+      if (gap < tokens.size() && 1 / sum <= highest) continue;
+      highest = 1 / sum;
+      gap = t;
+      surest = row;
+    }
+    if (gap == tokens.size()) return tokens;
+    tokens[gap] = choose_token(surest, options, draw.uniform(round));
+  }
+}
+
+void translate(const nn::EncoderDecoder& model, const std::vector<int32_t>& source, const SampleOptions& options,
+               const std::function<void(int32_t token)>& emit) {
+  check(options);
+  const int64_t context = model.config().context;
+  require_fitting(std::ssize(source), context);
+  const int64_t vocab = model.config().vocab;
+  const auto possible = static_cast<std::size_t>(vocab - 1);  // the last token, begin, is in no target
+  const Draw draw = Random::named(options.seed, "sampling").next();
+  const nn::Memory memory = model.encode(one_row(source), nn::evaluation());
+  std::vector<int32_t> target{begin_token(vocab)};
+  for (int64_t i = 0; i < std::min(options.tokens, context); ++i) {
+    const Tensor features = model.decode(memory, one_row(target), nn::evaluation());
+    const Tensor scores = model.head(last_position(features));
+    target.push_back(choose_token(scores.values().first(possible), options, draw.uniform(static_cast<uint64_t>(i))));
+    if (target.back() == end_token(vocab)) return;
+    emit(target.back());
   }
 }
 

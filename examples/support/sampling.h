@@ -1,4 +1,4 @@
-// Sampling: text from a trained model, one token after the other.
+// Sampling: text from a trained model, one token after the other; gaps filled in; targets for sources.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,8 @@
 #include <vector>
 
 #include <tape/core/random.h>
+#include <tape/nn/bert.h>
+#include <tape/nn/encoder_decoder.h>
 #include <tape/nn/gpt.h>
 
 namespace tape::inline TAPE_ABI::tool {
@@ -29,5 +31,14 @@ int32_t choose_token(std::span<const real> scores, const SampleOptions& options,
 /// context holds. Token i depends on the model, the seed and the tokens before it alone.
 void generate(const nn::GPT& model, std::vector<int32_t> tokens, const SampleOptions& options,
               const std::function<void(int32_t token)>& emit);
+
+/// Fills in what stands at mask_token(vocab): in each round the gap about which the model is most certain, given the
+/// text with what was filled in before. Only characters are chosen. Throws Error for tokens that exceed the context.
+std::vector<int32_t> fill_masks(const nn::Bert& model, std::vector<int32_t> tokens, const SampleOptions& options);
+
+/// Writes the target of a source and calls emit for each token, up to the end token, which is left out, or until
+/// options.tokens or the context is used up. Throws Error for a source that is empty or exceeds the context.
+void translate(const nn::EncoderDecoder& model, const std::vector<int32_t>& source, const SampleOptions& options,
+               const std::function<void(int32_t token)>& emit);
 
 }  // namespace tape::inline TAPE_ABI::tool

@@ -5,6 +5,9 @@
 
 #include <tape/core/ops.h>
 #include <tape/examples/support/checkpoint.h>
+#include <tape/examples/support/masked_batches.h>
+#include <tape/examples/support/pair_batches.h>
+#include <tape/examples/support/text_batches.h>
 #include <tape/optim/clip.h>
 
 namespace tape::inline TAPE_ABI::tool {
@@ -16,32 +19,62 @@ const RunConfig& checked(const RunConfig& config) {
   return config;
 }
 
+std::unique_ptr<const BatchSource> batches(const RunConfig& c, Corpus corpus) {
+  const int64_t validation = c.recipe.validation_windows;
+  const Seed seed{c.recipe.seed};
+  if (c.architecture == nn::Architecture::EncoderDecoder) {
+    return std::make_unique<PairBatches>(std::get<std::vector<Pair>>(std::move(corpus)),
+                                         PairOptions{.context = c.model.context,
+                                                     .vocab = c.model.vocab,
+                                                     .validation_pairs = validation,
+                                                     .seed = seed,
+                                                     .path = c.text.path});
+  }
+  auto tokens = std::get<std::vector<int32_t>>(std::move(corpus));
+  const WindowOptions windows{.context = c.model.context,
+                              .vocab = c.model.vocab,
+                              .validation_windows = validation,
+                              .seed = seed,
+                              .path = c.text.path};
+  if (c.architecture == nn::Architecture::EncoderOnly)
+    return std::make_unique<MaskedBatches>(std::move(tokens), windows);
+  return std::make_unique<TextBatches>(std::move(tokens), windows);
+}
+
 }  // namespace
 
-Trainer::Trainer(const RunConfig& config, std::vector<int32_t> tokens)
+Trainer::Trainer(const RunConfig& config, Corpus corpus)
     : config_(checked(config)),
-      data_(std::move(tokens), Seed{config.recipe.seed}),
-      model_(config.model, Seed{config.recipe.seed}),
+      data_(batches(config, std::move(corpus))),
+      model_(config.architecture, config.model, Seed{config.recipe.seed}),
       parameters_(nn::parameters(model_)),
       optimizer_(make_optimizer(config.recipe, parameters_)),
       schedule_(make_schedule(config.recipe)),
       plateau_(make_plateau(config.recipe)) {
   if (config.recipe.ema > 0)
     ema_ = std::make_unique<optim::Ema>(parameters_, optim::EmaOptions{.decay = config.recipe.ema, .warmup = true});
-  data_.require_windows(config.model.context, config.text.path);
-  validation_starts_ = data_.validation_starts(config.model.context, config.recipe.validation_windows);
 }
 
 StepResult Trainer::step() {
   const Recipe& r = config_.recipe;
   StepResult result{.rate = schedule_(steps_) * (plateau_ ? plateau_->lr() : 1)};
+  // Batches may differ in how many targets they have: all are known before the first is weighed.
+  std::vector<Batch> step_batches;
+  int64_t targets = 0;
   for (int64_t i = 0; i < r.accumulate; ++i) {
-    const int64_t index = steps_ * r.accumulate + i;
-    const Batch batch = data_.batch(r.batch, config_.model.context, index);
+    step_batches.push_back(data_->training(r.batch, steps_ * r.accumulate + i));
+    targets += count_targets(step_batches.back().target);
+    result.tokens += count_tokens(step_batches.back());
+  }
+  for (int64_t i = 0; i < r.accumulate; ++i) {
+    const Batch& batch = step_batches[static_cast<std::size_t>(i)];
     Tape tape;
-    const Tensor scores = model_(batch.input, nn::training(index, Seed{r.seed}));
-    const Tensor loss = scale(cross_entropy(scores, batch.target), 1 / static_cast<double>(r.accumulate));
+    nn::AuxiliaryLosses auxiliary;
+    const nn::Context context = nn::training(steps_ * r.accumulate + i, Seed{r.seed});
+    const Tensor scores = model_(batch, context.collecting(auxiliary));
+    Tensor loss = cross_entropy(scores, batch.target, {.divisor = static_cast<double>(targets)});
     result.loss += static_cast<double>(loss.item());
+    if (auxiliary.count() > 0) loss = loss + scale(auxiliary.total(), 1 / static_cast<double>(r.accumulate));
     tape.backward(loss);
   }
   result.gradient_norm = r.clip > 0 ? optim::clip_grad_norm(*optimizer_, r.clip) : optim::grad_norm(parameters_);
@@ -62,24 +95,20 @@ optim::ValueScope Trainer::evaluation() const {
 
 double Trainer::validation_loss() const {
   const optim::ValueScope scope = evaluation();
-  const auto rows = static_cast<std::size_t>(config_.recipe.batch);
   double sum = 0;
-  for (std::size_t first = 0; first < validation_starts_.size(); first += rows) {
-    const std::size_t count = std::min(rows, validation_starts_.size() - first);
-    const Batch batch =
-        data_.validation_batch(std::span(validation_starts_).subspan(first, count), config_.model.context);
-    const Tensor loss = cross_entropy(model_(batch.input, nn::evaluation()), batch.target);
-    sum += static_cast<double>(loss.item()) * static_cast<double>(count);
+  int64_t targets = 0;
+  for (int64_t first = 0; first < data_->validation_rows(); first += config_.recipe.batch) {
+    const Batch batch = data_->validation(first, config_.recipe.batch);
+    const int64_t count = count_targets(batch.target);
+    sum += static_cast<double>(cross_entropy(model_(batch, nn::evaluation()), batch.target).item()) *
+           static_cast<double>(count);
+    targets += count;
   }
-  return sum / static_cast<double>(validation_starts_.size());
+  return sum / static_cast<double>(targets);
 }
 
 void Trainer::observe(double validation_loss) {
   if (plateau_) plateau_->observe(validation_loss);
-}
-
-int64_t Trainer::tokens_per_step() const {
-  return config_.recipe.batch * config_.recipe.accumulate * config_.model.context;
 }
 
 void Trainer::save(const std::string& path) const {

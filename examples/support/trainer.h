@@ -1,4 +1,5 @@
-// Trainer: a model, its data and its recipe, and the steps that bring them together. No files, no screen.
+// Trainer: a model of any architecture, its data and its recipe, and the steps that bring them together. No files, no
+// screen.
 #pragma once
 
 #include <cstdint>
@@ -8,30 +9,32 @@
 #include <vector>
 
 #include <tape/examples/support/config.h>
-#include <tape/examples/support/dataset.h>
+#include <tape/examples/support/corpus.h>
+#include <tape/examples/support/model.h>
 #include <tape/optim/ema.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
 struct StepResult {
-  double loss = 0;           ///< mean loss of the step's batches, before its update
+  double loss = 0;           ///< mean over the targets of the step's batches, before its update
   double gradient_norm = 0;  ///< before clipping
   double rate = 0;           ///< learning rate
+  int64_t tokens = 0;        ///< that the model has read, without padding
   bool finite = true;        ///< false: loss or gradient is not a finite number, and nothing was updated
 };
 
-/// What a run computes depends on the config and the tokens alone, and with the plateau schedule on what it is told by
+/// What a run computes depends on the config and the corpus alone, and with the plateau schedule on what it is told by
 /// observe(): not on the number of threads, nor on how often it was stopped and continued.
 class Trainer {
  public:
   /// Builds and initialises everything. Throws Error for a config that can not be used.
-  Trainer(const RunConfig& config, std::vector<int32_t> tokens);
+  Trainer(const RunConfig& config, Corpus corpus);
 
   /// One update of the model. Call it while steps() < the recipe's steps.
   StepResult step();
   /// Updates done so far.
   int64_t steps() const { return steps_; }
-  /// Mean loss on the validation windows of dataset.h, with the values of evaluation().
+  /// Mean loss over all targets of the validation rows, with the values of evaluation().
   double validation_loss() const;
   /// The values to validate and to save, in the model's place for as long as the result lives: averaged ones if the
   /// recipe or its optimizer has any. No step can be made meanwhile.
@@ -39,11 +42,9 @@ class Trainer {
   /// Tells the plateau schedule a validation loss; with other schedules nothing happens.
   void observe(double validation_loss);
 
-  /// Training text that one step sees.
-  int64_t tokens_per_step() const;
   const RunConfig& config() const { return config_; }
-  const nn::GPT& model() const { return model_; }
-  const Dataset& data() const { return data_; }
+  const Model& model() const { return model_; }
+  const BatchSource& data() const { return *data_; }
 
   void save(const std::string& path) const;
   /// Goes on where the run stopped that wrote this checkpoint. Throws Error, having changed nothing, unless it fits.
@@ -51,14 +52,13 @@ class Trainer {
 
  private:
   RunConfig config_;
-  Dataset data_;
-  nn::GPT model_;
+  std::unique_ptr<const BatchSource> data_;
+  Model model_;
   ParameterList parameters_;
   std::unique_ptr<optim::Optimizer> optimizer_;
   std::unique_ptr<optim::Ema> ema_;  // if the recipe wants one
   optim::Schedule schedule_;
   std::optional<optim::Plateau> plateau_;
-  std::vector<int64_t> validation_starts_;
   int64_t steps_ = 0;
 };
 

@@ -27,8 +27,7 @@ class Run {
       : trainer_(trainer),
         folder_(folder),
         metrics_(folder.metrics(), trainer.steps() > 0 ? trainer.steps() : -1),
-        progress_(trainer.config().recipe.steps, trainer.steps(), trainer.tokens_per_step(),
-                  trainer.config().reporting.eval_every) {}
+        progress_(trainer.config().recipe.steps, trainer.steps(), trainer.config().reporting.eval_every) {}
 
   RunResult train() {
     const Reporting& reporting = trainer_.config().reporting;

@@ -1,4 +1,4 @@
-// tapeformer sample: text from a trained model.
+// tapeformer sample: what a trained model writes: a text that goes on, gaps filled in, or a target for a source.
 #include <unistd.h>
 
 #include <cerrno>
@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include <tape/examples/support/config.h>
+#include <tape/examples/support/model.h>
 #include <tape/examples/support/run_folder.h>
 #include <tape/examples/support/sampling.h>
 #include <tape/examples/support/text.h>
@@ -22,6 +23,7 @@ namespace tool = tape::tool;
 struct Options {
   std::string model;
   std::string prompt;
+  std::string mask = "_";
   tool::SampleOptions sampling;
 };
 
@@ -35,22 +37,69 @@ void put(std::string_view text) {
   }
 }
 
-int sample(const Options& options) {
-  tool::check(options.sampling);
-  const tool::RunFolder folder(options.model);
+// A model and its vocabulary, from the folder of a run.
+struct Trained {
+  tool::RunConfig config;
+  tool::CharTokenizer tokenizer;
+  tool::Model model;
+};
+
+Trained load(const tool::RunFolder& folder) {
   const tool::RunConfig config = tool::load_config(folder.config());
   const tool::CharTokenizer tokenizer = tool::CharTokenizer::load(folder.tokenizer());
-  if (tokenizer.size() != config.model.vocab) {
+  if (tool::vocabulary(tokenizer, config.architecture) != config.model.vocab) {
     throw tape::Error(tape::str(folder.tokenizer(), " has ", tokenizer.size(), " characters, but ", folder.config(),
                                 " says ", config.model.vocab, ": the files are not of the same run"));
   }
-  std::vector<int32_t> tokens = tokenizer.encode(tool::decode_utf8(options.prompt, "--prompt"), "--prompt");
-  const tape::nn::GPT model(config.model, tape::Seed{});
-  tape::nn::load(folder.model(), model);
+  Trained trained{config, tokenizer, tool::Model(config.architecture, config.model, tape::Seed{})};
+  tape::nn::load(folder.model(), trained.model);
+  return trained;
+}
 
+void go_on(const Trained& trained, std::vector<int32_t> tokens, const Options& options) {
   put(options.prompt);
   if (tokens.empty()) tokens.push_back(0);  // something to begin with: the smallest character, most often a line end
-  tool::generate(model, tokens, options.sampling, [&](int32_t token) { put(tokenizer.decode(token)); });
+  tool::generate(trained.model.as<tape::nn::GPT>(), tokens, options.sampling,
+                 [&](int32_t token) { put(trained.tokenizer.decode(token)); });
+}
+
+void fill_in(const Trained& trained, const std::u32string& prompt, const Options& options) {
+  const std::u32string mask = tool::decode_utf8(options.mask, "--mask");
+  if (mask.size() != 1) throw tape::Error(tape::str("--mask must be one character, it has ", mask.size()));
+  if (prompt.find(mask) == std::u32string::npos)
+    throw tape::Error(tape::str("--prompt has no ", tool::character_name(mask[0]), ", which marks what to fill in"));
+  std::vector<int32_t> tokens;
+  for (std::size_t i = 0; i < prompt.size(); ++i) {  // known text in pieces between the gaps
+    if (prompt[i] == mask[0]) {
+      tokens.push_back(tool::mask_token(trained.config.model.vocab));
+    } else {
+      tokens.push_back(
+          trained.tokenizer.encode(prompt.substr(i, 1), tape::str("--prompt, after ", i, " characters"))[0]);
+    }
+  }
+  put(trained.tokenizer.decode(tool::fill_masks(trained.model.as<tape::nn::Bert>(), tokens, options.sampling)));
+}
+
+int sample(const Options& options, bool mask_given) {
+  tool::check(options.sampling);
+  const Trained trained = load(tool::RunFolder(options.model));
+  const auto architecture = trained.config.architecture;
+  if (mask_given && architecture != tape::nn::Architecture::EncoderOnly)
+    throw tape::Error(
+        tape::str("--mask is for a bert: the model in ", options.model, " is a ", tool::name_of(architecture)));
+  const std::u32string prompt = tool::decode_utf8(options.prompt, "--prompt");
+  switch (architecture) {
+    case tape::nn::Architecture::DecoderOnly:
+      go_on(trained, trained.tokenizer.encode(prompt, "--prompt"), options);
+      break;
+    case tape::nn::Architecture::EncoderOnly:
+      fill_in(trained, prompt, options);
+      break;
+    case tape::nn::Architecture::EncoderDecoder:
+      tool::translate(trained.model.as<tape::nn::EncoderDecoder>(), trained.tokenizer.encode(prompt, "--prompt"),
+                      options.sampling, [&](int32_t token) { put(trained.tokenizer.decode(token)); });
+      break;
+  }
   put("\n");
   return 0;
 }
@@ -59,10 +108,14 @@ int sample(const Options& options) {
 
 void add_sample(CLI::App& app, int& exit_code) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("sample", "Continue a prompt with a trained model");
+  CLI::App* command = app.add_subcommand("sample", "Let a trained model write: go on, fill in or translate");
   command->add_option("--model", options->model, "Folder of a run, as --out of train")->required()->type_name("DIR");
-  command->add_option("--prompt", options->prompt, "Text to begin with")->type_name("TEXT");
-  command->add_option("--tokens", options->sampling.tokens, "Characters to add")->capture_default_str();
+  command->add_option("--prompt", options->prompt, "Text to begin with; for a bert with gaps; for encdec the source")
+      ->type_name("TEXT");
+  const CLI::Option* mask =
+      command->add_option("--mask", options->mask, "Character that marks a gap, for a bert")->capture_default_str();
+  command->add_option("--tokens", options->sampling.tokens, "Characters to add, for encdec at most")
+      ->capture_default_str();
   command
       ->add_option("--temperature", options->sampling.temperature,
                    "Below 1 careful, above 1 daring; 0 takes the most likely character")
@@ -76,8 +129,10 @@ void add_sample(CLI::App& app, int& exit_code) {
   command->footer(
       "Examples:\n"
       "  tapeformer sample --model runs/book --prompt \"In the beginning\"\n"
-      "  tapeformer sample --model runs/book --tokens 2000 --temperature 0.7 --top-k 20 --seed 7 > new-book.txt");
-  command->callback([options, &exit_code] { exit_code = sample(*options); });
+      "  tapeformer sample --model runs/book --tokens 2000 --temperature 0.7 --top-k 20 --seed 7 > new-book.txt\n"
+      "  tapeformer sample --model runs/bert --prompt \"In the b_ginn_ng\" --temperature 0\n"
+      "  tapeformer sample --model runs/en-es --prompt \"And God said\" --temperature 0");
+  command->callback([options, mask, &exit_code] { exit_code = sample(*options, mask->count() > 0); });
 }
 
 }  // namespace tapeformer

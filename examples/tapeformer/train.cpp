@@ -1,4 +1,4 @@
-// tapeformer train: a model from a text.
+// tapeformer train: a model from a text, or from pairs of texts.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -37,6 +37,7 @@ std::string quoted(const std::string& path) {
 // Everything about a run that has been checked and is ready to start.
 struct Prepared {
   tool::RunFolder folder;
+  int64_t characters;  // different ones
   std::unique_ptr<tool::Trainer> trainer;
 };
 
@@ -44,22 +45,31 @@ void introduce(const Prepared& run) {
   const tool::RunConfig& config = run.trainer->config();
   const tape::nn::ModelConfig& m = config.model;
   const tool::Recipe& r = config.recipe;
+  const bool encdec = config.architecture == tape::nn::Architecture::EncoderDecoder;
   const auto parameters = static_cast<double>(tape::nn::count_parameters(run.trainer->model()));
-  tool::say(fmt::format("text      {}: {} characters, {} different, a tenth to validate", config.text.path,
-                        tool::grouped(config.text.characters), m.vocab));
-  tool::say(fmt::format("model     {} parameters: {} layers, {} heads, width {}, context {}",
-                        tool::short_number(parameters), m.layers, m.heads, m.width, m.context));
+  tool::say(fmt::format("{}     {}: {}, {} different characters", encdec ? "pairs" : "text ", config.text.path,
+                        run.trainer->data().description(), run.characters));
+  tool::say(
+      fmt::format("model     {}, {} parameters: {} layers, {} heads, width {}, context {}",
+                  tool::name_of(config.architecture), tool::short_number(parameters),
+                  encdec ? fmt::format("{} + {}", m.layers, tape::nn::decoder_layers(m)) : std::to_string(m.layers),
+                  m.heads, m.width, m.context));
   tool::say(fmt::format("          scheme {}, norm {}, activation {}, positions {}, {} head", name_of(m.scheme),
                         name_of(m.norm.kind), name_of(m.activation), name_of(m.positions), m.tied ? "tied" : "untied"));
-  tool::say(fmt::format("training  {} steps of {} x {} characters, {}{}", tool::grouped(r.steps),
-                        r.batch * r.accumulate, m.context, name_of(r.optimizer),
-                        r.ema > 0 ? fmt::format(", weights averaged with decay {}", r.ema) : ""));
+  const std::string rows = encdec ? "pairs" : fmt::format("x {} characters", m.context);
+  tool::say(fmt::format("training  {} steps of {} {}, {}{}", tool::grouped(r.steps), r.batch * r.accumulate, rows,
+                        name_of(r.optimizer), r.ema > 0 ? fmt::format(", weights averaged with decay {}", r.ema) : ""));
   tool::say(fmt::format("          learning rate {}, schedule {} after {} steps of warm-up", r.lr, name_of(r.schedule),
                         r.warmup));
   tool::say(fmt::format("output    {}", run.folder.path()));
-  tool::say(fmt::format("loss      nats per character; blind guessing has {:.2f}, letter frequencies {:.2f}",
-                        std::log(static_cast<double>(m.vocab)),
-                        tool::unigram_entropy(run.trainer->data().training(), m.vocab)));
+  tool::say(fmt::format("loss      nats per {}character; blind guessing has {:.2f}, letter frequencies {:.2f}",
+                        config.architecture == tape::nn::Architecture::EncoderOnly ? "hidden " : "",
+                        std::log(static_cast<double>(m.vocab)), run.trainer->data().unigram_entropy()));
+}
+
+tool::Corpus corpus_of(const std::u32string& text, const tool::CharTokenizer& tokenizer,
+                       const tool::RunConfig& config) {
+  return tool::corpus_of(text, tokenizer, config.architecture, config.text.path);
 }
 
 Prepared prepare_new(const TrainOptions& options) {
@@ -70,17 +80,17 @@ Prepared prepare_new(const TrainOptions& options) {
   }
   tool::RunConfig config = options.config;
   const std::u32string text = tool::read_text(config.text.path);
-  const tool::CharTokenizer tokenizer = tool::CharTokenizer::of(text);
-  config.model.vocab = tokenizer.size();
+  const tool::CharTokenizer tokenizer = tool::tokenizer_of(text, config.architecture);
+  config.model.vocab = tool::vocabulary(tokenizer, config.architecture);
   config.text = {.path = std::filesystem::absolute(config.text.path).lexically_normal().string(),
                  .characters = std::ssize(text),
                  .fingerprint = tool::fingerprint(text)};
-  auto trainer = std::make_unique<tool::Trainer>(config, tokenizer.encode(text, config.text.path));
+  auto trainer = std::make_unique<tool::Trainer>(config, corpus_of(text, tokenizer, config));
   folder.create();
   folder.clear();
   tokenizer.save(folder.tokenizer());
   tool::save_config(folder.config(), config);
-  return {folder, std::move(trainer)};
+  return {folder, tokenizer.size(), std::move(trainer)};
 }
 
 Prepared prepare_resumed(const TrainOptions& options) {
@@ -94,12 +104,14 @@ Prepared prepare_resumed(const TrainOptions& options) {
   }
   const std::u32string text = tool::read_text(config.text.path);
   if (tool::fingerprint(text) != config.text.fingerprint) {
-    throw Error(tape::str(config.text.path, " is not the text that this run began with: give that one with --text"));
+    throw Error(tape::str(config.text.path, " is not the text that this run began with: give that one with ",
+                          config.architecture == tape::nn::Architecture::EncoderDecoder ? "--pairs" : "--text"));
   }
-  if (!(tokenizer == tool::CharTokenizer::of(text)) || tokenizer.size() != config.model.vocab) {
+  if (!(tokenizer == tool::tokenizer_of(text, config.architecture)) ||
+      tool::vocabulary(tokenizer, config.architecture) != config.model.vocab) {
     throw Error(tape::str(folder.tokenizer(), " does not belong to ", config.text.path));
   }
-  auto trainer = std::make_unique<tool::Trainer>(config, tokenizer.encode(text, config.text.path));
+  auto trainer = std::make_unique<tool::Trainer>(config, corpus_of(text, tokenizer, config));
   if (!std::filesystem::exists(folder.checkpoint())) {
     throw Error(tape::str("there is nothing to continue in ", options.resume, ": ", folder.checkpoint(),
                           " is missing; start anew with --out ", quoted(options.resume), " --force"));
@@ -111,7 +123,19 @@ Prepared prepare_resumed(const TrainOptions& options) {
   }
   folder.create();
   tool::save_config(folder.config(), config);
-  return {folder, std::move(trainer)};
+  return {folder, tokenizer.size(), std::move(trainer)};
+}
+
+// What a model can do, and the options for it.
+std::pair<const char*, const char*> sampling_of(tape::nn::Architecture architecture) {
+  switch (architecture) {
+    case tape::nn::Architecture::EncoderOnly:
+      return {"let it fill in", "--prompt 'a text with g_ps' --mask _ --temperature 0"};
+    case tape::nn::Architecture::EncoderDecoder:
+      return {"let it answer", "--prompt 'a source' --temperature 0"};
+    default:
+      return {"let it write", "--tokens 500"};
+  }
 }
 
 // What to say, and the exit code, when the run is over.
@@ -134,10 +158,12 @@ int conclude(const Prepared& run, const std::string& program, const tool::RunRes
     case tool::RunResult::End::finished:
       break;
   }
+  const auto invitation = sampling_of(run.trainer->config().architecture);
   tool::say(fmt::format("finished  {} steps in {}; validation loss {:.4f} ({:.2f} bits per character)",
                         tool::grouped(steps), tool::clock_time(result.seconds), result.validation_loss,
                         result.validation_loss / std::numbers::ln2));
-  tool::say(fmt::format("let it write:\n  {} sample --model {} --tokens 500", quoted(program), folder));
+  tool::say(
+      fmt::format("{}:\n  {} sample --model {} {}", invitation.first, quoted(program), folder, invitation.second));
   return 0;
 }
 

@@ -6,64 +6,15 @@
 #include <memory>
 #include <string_view>
 
+#include "choices.h"
 #include "commands.h"
+#include "model_options.h"
 
 namespace tapeformer {
 
 namespace {
 
-namespace nn = tape::nn;
 namespace tool = tape::tool;
-
-// An option whose value is one of a few names.
-template <class Enum, class Parse>
-CLI::Option* add_choice(CLI::App& command, const std::string& name, Enum& value, Parse parse,
-                        const std::string& description) {
-  const auto error_of = [parse](const std::string& given) -> std::string {
-    try {
-      parse(given);
-      return {};
-    } catch (const tape::Error& error) {
-      return error.what();
-    }
-  };
-  return command
-      .add_option_function<std::string>(
-          name, [&value, parse](const std::string& given) { value = parse(given); }, description)
-      ->check(CLI::Validator(error_of, "", name))
-      ->type_name("NAME")
-      ->default_str(std::string(name_of(value)));
-}
-
-template <class Value>
-CLI::Option* add_number(CLI::App& command, const std::string& name, Value& value, const std::string& description) {
-  return command.add_option(name, value, description)->capture_default_str();
-}
-
-void add_model_options(CLI::App& command, nn::ModelConfig& m) {
-  command.option_defaults()->group("Model");
-  add_number(command, "--layers", m.layers, "Blocks of attention and feed-forward");
-  add_number(command, "--heads", m.heads, "Attention heads of a block");
-  add_number(command, "--kv-heads", m.kv_heads, "Heads of keys and values, shared by queries; 0: --heads");
-  add_number(command, "--width", m.width, "Numbers for each character; a multiple of --heads");
-  add_number(command, "--hidden", m.hidden, "Width inside feed-forward; 0: 4 x width (swiglu: 8/3 x)");
-  add_number(command, "--context", m.context, "Characters that the model sees at once");
-  add_choice(
-      command, "--scheme", m.scheme, nn::scheme,
-      "Where the norm sits: post, pre, deepnorm, sandwich, peri, sub-ln, admin,\nkeel, …; another name lists them all");
-  add_choice(command, "--norm", m.norm.kind, nn::norm_kind, "Which norm: layer, rms, scale, dyt or derf");
-  add_choice(command, "--activation", m.activation, nn::activation,
-             "relu, squared_relu, gelu, gelu_tanh, silu, swiglu, geglu or reglu");
-  add_choice(command, "--positions", m.positions, nn::positions,
-             "learned, sinusoidal, rotary, alibi, relative or none");
-  add_number(command, "--window", m.window, "Positions that attention sees; 0: all");
-  add_number(command, "--softcap", m.softcap, "Bound of attention's scores; 0: none");
-  add_choice(command, "--qk-norm", m.qk_norm, nn::qk_norm, "Norm of queries and keys: none, head or full");
-  command.add_flag_function(
-      "--untied", [&m](int64_t) { m.tied = false; }, "Give the head a weight of its own, not the embedding's");
-  add_number(command, "--dropout", m.dropout, "Share of activations dropped in training");
-  command.add_flag("--recompute", m.recompute, "Compute blocks again in backward: less memory, more time");
-}
 
 // The options whose defaults follow from others.
 struct Dependent {
@@ -133,8 +84,8 @@ void add_reporting_options(CLI::App& command, tool::RunConfig& config) {
 
 // A run goes on with the settings it began with: options that would change them are refused.
 void settle_resumed(const CLI::App& command, TrainOptions& options) {
-  static constexpr std::array<std::string_view, 7> allowed{"resume",     "text",       "steps",  "log-every",
-                                                           "eval-every", "save-every", "threads"};
+  static constexpr std::array<std::string_view, 8> allowed{"resume",    "text",       "pairs",      "steps",
+                                                           "log-every", "eval-every", "save-every", "threads"};
   for (const CLI::Option* option : command.get_options()) {
     const std::string name = option->get_single_name();
     if (option->count() > 0 && std::ranges::find(allowed, name) == allowed.end()) {
@@ -145,6 +96,7 @@ void settle_resumed(const CLI::App& command, TrainOptions& options) {
   if (options.resume.empty()) throw CLI::ValidationError("--resume must not be empty");
   const auto given = [&command](const char* name) { return command.get_option(name)->count() > 0; };
   if (given("--text")) options.text = options.config.text.path;
+  if (given("--pairs")) options.pairs = options.config.text.path;
   if (given("--steps")) options.steps = options.config.recipe.steps;
   if (given("--log-every")) options.log_every = options.config.reporting.log_every;
   if (given("--eval-every")) options.eval_every = options.config.reporting.eval_every;
@@ -152,20 +104,36 @@ void settle_resumed(const CLI::App& command, TrainOptions& options) {
 }
 
 void settle_new(const CLI::App& command, TrainOptions& options, const Dependent& dependent) {
-  if (options.config.text.path.empty()) throw CLI::RequiredError("--text");
-  if (command.get_option("--out")->count() == 0)
-    options.out = "runs/" + std::filesystem::path(options.config.text.path).stem().string();
+  const auto given = [&command](const char* name) { return command.get_option(name)->count() > 0; };
+  if (options.config.architecture == tape::nn::Architecture::EncoderDecoder) {
+    if (given("--text"))
+      throw CLI::ValidationError(
+          "--text is for gpt and bert: --arch encdec learns from --pairs FILE, in which each "
+          "line is a source, a tab and its target");
+    if (options.config.text.path.empty()) throw CLI::RequiredError("--pairs");
+  } else {
+    if (given("--pairs")) throw CLI::ValidationError("--pairs is for --arch encdec");
+    if (given("--decoder-layers")) throw CLI::ValidationError("--decoder-layers is for --arch encdec");
+    if (options.config.text.path.empty()) throw CLI::RequiredError("--text");
+  }
+  if (!given("--out")) options.out = "runs/" + std::filesystem::path(options.config.text.path).stem().string();
   if (options.out.empty()) throw CLI::ValidationError("--out must not be empty");
   dependent.settle(options.config.recipe);
   const bool free = options.config.recipe.optimizer == tool::OptimizerKind::ScheduleFree;
-  if (free && command.get_option("--schedule")->count() == 0)
-    options.config.recipe.schedule = tool::ScheduleKind::Constant;
+  if (free && !given("--schedule")) options.config.recipe.schedule = tool::ScheduleKind::Constant;
 }
 
 }  // namespace
 
 void TrainOptions::apply_to(tool::RunConfig& c) const {
-  if (text) c.text.path = std::filesystem::absolute(*text).lexically_normal().string();
+  const bool learns_pairs = c.architecture == tape::nn::Architecture::EncoderDecoder;
+  if (learns_pairs ? text.has_value() : pairs.has_value()) {
+    throw tape::Error(tape::str("the run in ", resume, " is of architecture ", tool::name_of(c.architecture),
+                                ": where its file is now is said by ", learns_pairs ? "--pairs" : "--text"));
+  }
+  for (const auto& path : {text, pairs}) {
+    if (path) c.text.path = std::filesystem::absolute(*path).lexically_normal().string();
+  }
   if (steps) c.recipe.steps = *steps;
   if (log_every) c.reporting.log_every = *log_every;
   if (eval_every) c.reporting.eval_every = *eval_every;
@@ -175,27 +143,33 @@ void TrainOptions::apply_to(tool::RunConfig& c) const {
 void add_train_options(CLI::App& app, const std::function<void(const TrainOptions&)>& run) {
   const auto options = std::make_shared<TrainOptions>();
   const auto dependent = std::make_shared<Dependent>();
-  CLI::App* command = app.add_subcommand("train", "Train a model on a text");
+  CLI::App* command = app.add_subcommand("train", "Train a model on a text, or on pairs of texts");
   command->option_defaults()->group("Input and output");
   command->add_option("--text", options->config.text.path, "Text to learn, UTF-8")->type_name("FILE");
-  command->add_option("--out", options->out, "Folder for the results [runs/NAME of the text]")->type_name("DIR");
+  command
+      ->add_option("--pairs", options->config.text.path,
+                   "Pairs to learn, for --arch encdec: lines of source, tab, target")
+      ->type_name("FILE");
+  command->add_option("--out", options->out, "Folder for the results [runs/NAME of that file]")->type_name("DIR");
   command->add_flag("--force", options->force, "Replace the run that is in this folder");
   command->add_option("--resume", options->resume, "Continue the run in this folder")->type_name("DIR");
-  add_model_options(*command, options->config.model);
+  add_model_options(*command, options->config);
   add_recipe_options(*command, options->config.recipe, *dependent);
   add_optimizer_options(*command, options->config.recipe, *dependent);
   add_reporting_options(*command, options->config);
   command->footer(
       "The folder gets model.safetensors, config.json, tokenizer.json, metrics.jsonl (a line for each\n"
       "logged step) and checkpoint.safetensors. Ctrl-C saves and stops. --resume goes on and ends with\n"
-      "the same model, bit for bit, as a run that was never stopped; with it, only --steps, --text (when\n"
-      "the text was moved), --threads and how often to report can be given.\n"
+      "the same model, bit for bit, as a run that was never stopped; with it, only --steps, --text or\n"
+      "--pairs (when the file was moved), --threads and how often to report can be given.\n"
       "\n"
       "Examples:\n"
       "  tapeformer train --text book.txt --out runs/book\n"
       "  tapeformer train --text book.txt --scheme deepnorm --layers 100 --width 32 --heads 2 --out runs/deep\n"
       "  tapeformer train --text book.txt --optimizer muon --ema 0.99 --out runs/muon\n"
       "  tapeformer train --text book.txt --scheme post --norm rms --warmup 200 --out runs/post\n"
+      "  tapeformer train --text book.txt --arch bert --norm rms --positions rotary --out runs/bert\n"
+      "  tapeformer train --pairs en-es.tsv --arch encdec --scheme deepnorm --context 128 --out runs/en-es\n"
       "  tapeformer train --resume runs/book");
   command->callback([=] {
     if (command->get_option("--resume")->count() > 0) {

@@ -17,7 +17,7 @@ struct TrainOptions {
   bool force = false;
 
   /// What may be given along with --resume, each only when it was given.
-  std::optional<std::string> text;
+  std::optional<std::string> text, pairs;
   std::optional<int64_t> steps, log_every, eval_every, save_every;
   /// Puts these into the config of the run that is continued.
   void apply_to(tape::tool::RunConfig& config) const;

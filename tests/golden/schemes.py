@@ -196,7 +196,7 @@ def peri(x, stack):
 
 def sub_ln(x, stack):
     for s in stack.steps:
-        x = x + s.f(s.norm("norm_input", x), inner_norm=True)
+        x = x + s.f(s.norm("norm_input", x), inner_norm=s.kind != "cross")
     return stack.norm("final_norm", x)
 
 
