@@ -62,9 +62,9 @@ Problem problem_of(Architecture architecture) {
              .context = 12,
              .layers = 2,
              .heads = 2,
-             .width = 24};
-  c.recipe.steps = 300;
-  c.recipe.batch = 8;
+             .width = 32};
+  c.recipe.steps = 600;
+  c.recipe.batch = 16;
   c.recipe.lr = 5e-3;
   c.recipe.warmup = 20;
   c.recipe.validation_windows = 20;
@@ -96,7 +96,7 @@ TEST_CASE("Each architecture learns more than how frequent its letters are", "[t
     const Problem p = problem_of(architecture);
     Trainer trainer(p.config, p.corpus);
     CHECK(trainer.validation_loss() > 0.9 * trainer.data().unigram_entropy());
-    train(trainer, 300);
+    train(trainer, 600);
     CHECK(trainer.validation_loss() < 0.5 * trainer.data().unigram_entropy());
   }
 }
@@ -152,6 +152,7 @@ TEST_CASE("A mixture's balance loss trains its router and is not part of the los
   p.config.model.mixture = {.experts = 4, .per_token = 1};  // with one expert a token nothing else trains the router
   p.config.recipe.optimizer = tool::OptimizerKind::SGD;
   p.config.recipe.clip = 0;
+  p.config.recipe.weight_decay = 0;
   const auto router_moves = [&](double balance) {
     p.config.model.mixture.balance = balance;
     Trainer trainer(p.config, p.corpus);
@@ -178,7 +179,7 @@ TEST_CASE("A trained encoder-decoder writes the target of a source that it has n
   const Threads guard(1);
   const Problem p = problem_of(Architecture::EncoderDecoder);
   Trainer trainer(p.config, p.corpus);
-  train(trainer, 300);
+  train(trainer, 600);
   int right = 0;
   const std::vector<Pair> unseen = reversals(440);
   for (std::size_t i = 400; i < 440; ++i) {
@@ -212,8 +213,7 @@ TEST_CASE("A translation ends at the end token, the context, or the number of to
 
 TEST_CASE("A trained bert fills gaps, also neighbouring ones, and leaves the rest alone", "[tool][sampling]") {
   const Threads guard(1);
-  Problem p = problem_of(Architecture::EncoderOnly);
-  p.config.recipe.steps = 600;
+  const Problem p = problem_of(Architecture::EncoderOnly);
   Trainer trainer(p.config, p.corpus);
   train(trainer, 600);
   const nn::Bert& bert = trainer.model().as<nn::Bert>();

@@ -16,6 +16,7 @@ namespace {
 
 const RunConfig& checked(const RunConfig& config) {
   check(config);
+  nn::check(config.model, config.architecture);
   return config;
 }
 

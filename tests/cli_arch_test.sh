@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# The three architectures as people use them: train, stop and go on, let them write; every model setting reaches the model
+# and its config.json; and wrong input of each kind has its own clear answer.
+#
+#   tests/cli_arch_test.sh path/to/tapeformer
+set -u
+. "$(dirname "${BASH_SOURCE[0]}")/support/cli.sh"
+
+# A text of counting, and pairs of the same words in upper case.
+for i in $(seq 90); do echo "number $i of a text"; done >text.txt
+for i in $(seq 40); do printf 'ab%s\tAB%s\n' "$((i % 10))" "$((i % 10))"; done >pairs.tsv
+shape=(--layers 1 --heads 2 --batch 4)
+bert=(train --text text.txt --arch bert --context 16 "${shape[@]}")
+encdec=(train --pairs pairs.tsv --arch encdec "${shape[@]}")
+
+# Which options belong to which architecture
+refused 'unknown architecture "t5": choose one of gpt, bert, encdec' train --text text.txt --arch t5
+refused "--pairs is for --arch encdec" train --pairs pairs.tsv
+refused "--pairs is for --arch encdec" train --pairs pairs.tsv --arch bert
+refused "--text is for gpt and bert" train --text text.txt --arch encdec
+refused "--text is for gpt and bert" train --text text.txt --pairs pairs.tsv --arch encdec
+refused "--pairs is required" train --arch encdec
+refused "--text is required" train --arch bert
+refused "--decoder-layers is for --arch encdec" train --text text.txt --decoder-layers 3
+refused "decoder_layers must be at least 0" "${encdec[@]}" --decoder-layers -1 --out run
+
+# Files of pairs
+refused "there is no file none.tsv" train --arch encdec --pairs none.tsv --out run
+: >empty.tsv
+refused "empty.tsv is empty" train --arch encdec --pairs empty.tsv --out run
+printf 'a\tb\nno tab here\n' >wrong.tsv
+refused "wrong.tsv, line 2 has no tab" train --arch encdec --pairs wrong.tsv --out run
+printf 'a\tb\tc\n' >wrong.tsv
+refused "wrong.tsv, line 1 has 2 tabs" train --arch encdec --pairs wrong.tsv --out run
+printf 'a\t\n' >wrong.tsv
+refused "wrong.tsv, line 1 has nothing after the tab" train --arch encdec --pairs wrong.tsv --out run
+printf '\n\n' >wrong.tsv
+refused "wrong.tsv, line 1 has no tab" train --arch encdec --pairs wrong.tsv --out run
+head -n 9 pairs.tsv >few.tsv
+refused "few.tsv has 9 pairs that fit a context of 64, and at least 10 are needed" train --arch encdec --pairs few.tsv --out run
+refused "pairs.tsv has 0 pairs that fit a context of 3, and at least 10 are needed, of which one validates; 40 are longer" \
+  train --arch encdec --pairs pairs.tsv --context 3 --out run
+printf 'caf\351\tcaf\n' >wrong.tsv
+refused "wrong.tsv is not UTF-8" train --arch encdec --pairs wrong.tsv --out run
+
+# Runs that are stopped and go on are the same as runs that are not
+same_after_stop() { # same_after_stop NAME arguments...
+  local name=$1
+  shift
+  ends_with 0 "$@" --steps 12 --schedule constant --warmup 1 --dropout 0.1 --accumulate 2 --out "$name.whole"
+  ends_with 0 "$@" --steps 5 --schedule constant --warmup 1 --dropout 0.1 --accumulate 2 --out "$name.cut"
+  holds "$name says what it trains" grep -qE "^model +$name, " out
+  ends_with 0 train --resume "$name.cut" --steps 12
+  holds "$name, continued, has the same model" cmp "$name.whole/model.safetensors" "$name.cut/model.safetensors"
+  holds "$name says in config.json what it is" grep -q "\"architecture\": \"$name\"" "$name.cut/config.json"
+}
+same_after_stop bert "${bert[@]}" --width 8
+same_after_stop encdec "${encdec[@]}" --width 8 --context 8 --decoder-layers 2
+holds "encdec says what it learns from" grep -qE "^pairs +.*/pairs.tsv: 40 pairs, a tenth to validate" out
+holds "two blocks in the decoder" grep -q "1 + 2 layers" out
+ends_with 0 "${encdec[@]}" --width 8 --context 4 --steps 2 --out fit
+sed 's/ab3/abcdefghi/' pairs.tsv >long.tsv
+ends_with 0 train --pairs long.tsv --arch encdec --context 8 "${shape[@]}" --width 8 --steps 2 --out long
+holds "pairs that are too long are counted" grep -q "36 pairs, a tenth to validate; 4 longer than the context of 8 left out" out
+mv pairs.tsv moved.tsv
+ends_with 0 train --resume encdec.cut --pairs moved.tsv --steps 13
+mv moved.tsv pairs.tsv
+refused "where its file is now is said by --pairs" train --resume encdec.cut --text text.txt --steps 14
+refused "where its file is now is said by --text" train --resume bert.cut --pairs pairs.tsv --steps 14
+refused "long.tsv is not the text that this run began with: give that one with --pairs" \
+  train --resume encdec.whole --pairs long.tsv --steps 14
+refused "--arch can not be given with --resume" train --resume encdec.cut --arch gpt
+
+# What they write
+ends_with 0 "${bert[@]}" --width 32 --steps 400 --lr 0.01 --out b
+ends_with 0 sample --model b --prompt "number 1_" --temperature 0
+holds "a bert fills the gap and leaves the rest" grep -qE "^number 1[^_]$" out
+ends_with 0 sample --model b --prompt "n#mber" --mask '#' --temperature 0
+holds "the mark can be chosen" grep -qE "^n[^#]mber$" out
+refused '--prompt has no "_" (U+005F), which marks what to fill in' sample --model b --prompt "number 1"
+refused "--mask must be one character, it has 2" sample --model b --prompt "n__mber" --mask __
+refused 'character "z" (U+007A)' sample --model b --prompt "z_"
+refused "the prompt has 17 characters, more than the model's context of 16" sample --model b --prompt "_number number 12"
+
+ends_with 0 "${encdec[@]}" --context 8 --width 32 --steps 500 --lr 0.005 --out e
+ends_with 0 sample --model e --prompt "ab7" --temperature 0
+holds "an encoder-decoder answers" grep -qx "AB7" out
+ends_with 0 sample --model e --prompt "ab7" --temperature 0 --tokens 2
+holds "with at most so many characters" grep -qx "AB" out
+refused "the prompt is empty" sample --model e
+refused "the prompt has 9 characters, more than the model's context of 8" sample --model e --prompt ab1ab2ab3
+refused "--mask is for a bert" sample --model e --prompt ab1 --mask _
+sed -i 's/"architecture": "encdec"/"architecture": "gpt"/' e/config.json
+refused "the files are not of the same run" sample --model e --prompt ab1
+sed -i 's/"architecture": "gpt"/"architecture": "rnn"/' e/config.json
+refused 'e/config.json: unknown architecture "rnn"' sample --model e --prompt ab1
+
+# The settings of a model reach it, and its file
+ends_with 0 train --text text.txt "${shape[@]}" --width 8 --context 16 --steps 3 --out g --norm rms --norm-eps 0.001 \
+  --norm-eps-place outside --norm-bias true --norm-partial 0.5 --embedding-norm --positions rotary \
+  --rotary-base 500 --rotary-fraction 0.5 --rotary-layout interleaved --attention-scale 1 --experts 3 --experts-per-token 1 \
+  --balance 0.1 --no-bias --untied
+for entry in '"norm_eps": 0.001' '"norm_eps_place": "outside"' '"norm_bias": true' '"norm_partial": 0.5' \
+  '"embedding_norm": true' '"rotary_base": 500' '"rotary_fraction": 0.5' '"rotary_layout": "interleaved"' \
+  '"attention_scale": 1' '"experts": 3' '"experts_per_token": 1' '"balance": 0.1' '"bias": false' '"tied": false'; do
+  holds "config.json has $entry" grep -qF "$entry" g/config.json
+done
+for name in embedding_norm.bias blocks.0.mlp.experts.2.up.weight blocks.0.mlp.router.weight; do
+  holds "the model has $name" grep -qaF "\"$name\"" g/model.safetensors
+done
+holds "no bias in linear layers" bash -c '! grep -qa "qkv.bias" g/model.safetensors'
+ends_with 0 sample --model g --tokens 5
+ends_with 0 train --text text.txt "${shape[@]}" --width 8 --context 16 --steps 3 --out u --norm-unit-offset --positions relative \
+  --relative-buckets 8 --relative-max-distance 10
+holds "config.json has the buckets" grep -q '"relative_buckets": 8' u/config.json
+refused "norm scale: eps_place can only be outside for layer and rms" \
+  train --text text.txt "${shape[@]}" --norm scale --norm-eps-place outside --out run
+refused "norm layer: partial is for rms" train --text text.txt "${shape[@]}" --norm-partial 0.5 --out run
+refused "this scheme weighs skip against branch" \
+  train --text text.txt "${shape[@]}" --scheme deepnorm --norm dyt --out run
+refused "attention_scale must be" train --text text.txt "${shape[@]}" --attention-scale -1 --out run
+refused "unknown rotary layout" train --text text.txt "${shape[@]}" --rotary-layout both --out run
+refused "per_token" train --text text.txt "${shape[@]}" --experts 2 --experts-per-token 3 --out run
+
+# A config.json from before these settings
+ends_with 0 train --text text.txt "${shape[@]}" --width 8 --context 16 --steps 3 --out plain
+grep -vE '"(architecture|decoder_layers|norm_[a-df-z][a-z_]*|norm_eps_place|embedding_norm|experts[a-z_]*|balance|rotary_(fraction|layout)|relative_[a-z_]+|attention_scale)":' \
+  plain/config.json | sed 's/"recompute": false,/"recompute": false/' >old.json
+cp -r plain older && mv old.json older/config.json
+ends_with 0 sample --model older --tokens 5
+holds "a run of the first version still writes" test -s out
+
+echo "$checks checks, $failures failed"
+[ "$failures" -eq 0 ] && [ "$checks" -gt 80 ]
