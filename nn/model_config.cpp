@@ -8,13 +8,11 @@ namespace tape::inline TAPE_ABI::nn {
 
 namespace {
 
-// Every combination that is refused, with the reason: the one place.
-struct Refusal {
-  bool (*holds)(const ModelConfig& config);
-  const char* reason;
-};
+// Every combination that is refused, with the reason: the one place. What a norm or a form of attention has no use for
+// is refused where it is built.
 constexpr Refusal refusals[] = {
     {[](const ModelConfig& c) { return c.recompute && c.mixture.experts > 0 && c.mixture.balance > 0; },
+     "recompute with a mixture of experts",
      "recompute does not go with a mixture's balance loss, which a block that is computed again in backward can not "
      "hand to the loss: set mixture.balance to 0 or leave out recompute"},
     {[](const ModelConfig& c) {
@@ -22,12 +20,13 @@ constexpr Refusal refusals[] = {
                                     c.scheme == Scheme::Admin || c.scheme == Scheme::KEEL;
        return relies_on_scale && !is_scale_invariant(c.norm.kind);
      },
+     "deepnorm, deepnorm-article, admin and keel with norm dyt or derf",
      "this scheme weighs skip against branch before a norm that has to undo the scale of their sum, which dyt and derf "
      "do not: choose layer, rms or scale, or another scheme"},
     {[](const ModelConfig& c) {
        return c.embedding_norm && (c.scheme == Scheme::ReZero || c.scheme == Scheme::TFixup);
      },
-     "this scheme is about doing without norms: leave out embedding_norm"},
+     "rezero and t-fixup with embedding_norm", "this scheme is about doing without norms: leave out embedding_norm"},
 };
 
 std::string_view model_name(Architecture architecture) {
@@ -43,6 +42,10 @@ std::string_view model_name(Architecture architecture) {
 }
 
 }  // namespace
+
+std::span<const Refusal> refusal_table() {
+  return refusals;
+}
 
 void check(const ModelConfig& c, Architecture architecture) {
   const std::string_view model = model_name(architecture);

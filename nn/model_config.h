@@ -3,6 +3,8 @@
 // together is refused by check().
 #pragma once
 
+#include <span>
+
 #include <tape/nn/attention.h>
 #include <tape/nn/feed_forward.h>
 #include <tape/nn/norm.h>
@@ -40,6 +42,15 @@ struct ModelConfig {
   double dropout = 0;
   bool recompute = false;  ///< keep nothing inside blocks for backward: less memory, a third more time
 };
+
+/// A combination that is refused: it makes no sense, or no paper has a formula for it.
+struct Refusal {
+  bool (*holds)(const ModelConfig& config);
+  const char* combination;
+  const char* reason;
+};
+/// All of them.
+std::span<const Refusal> refusal_table();
 
 /// Throws Error that names `model` and the field for a configuration that can not be built.
 void check(const ModelConfig& config, Architecture architecture);

@@ -9,11 +9,16 @@ namespace tape::inline TAPE_ABI::nn {
 
 namespace {
 
-constexpr std::array<Named<NormKind>, 5> kind_names{{{NormKind::Layer, "layer"},
-                                                     {NormKind::RMS, "rms"},
-                                                     {NormKind::Scale, "scale"},
-                                                     {NormKind::DyT, "dyt"},
-                                                     {NormKind::Derf, "derf"}}};
+constexpr std::array<NormInfo, 5> table{{
+    {NormKind::Layer, "layer", "LayerNorm", "(x - mean(x))/√(var(x) + ε) ⊙ w + b", "scale and shift",
+     "Ba et al. 2016, arXiv 1607.06450, section 3"},
+    {NormKind::RMS, "rms", "RMSNorm", "x/√(mean(x²) + ε) ⊙ w", "scale",
+     "Zhang & Sennrich 2019, arXiv 1910.07467, equation 4; partial: section 3.3"},
+    {NormKind::Scale, "scale", "ScaleNorm", "g·x/max(‖x‖, ε), one gain g, from √C", "scale",
+     "Nguyen & Salazar 2019, arXiv 1910.05895, equation 5"},
+    {NormKind::DyT, "dyt", "DyT", "tanh(α·x) ⊙ w + b", "nothing", "Zhu et al. 2025, arXiv 2503.10622, equation 1"},
+    {NormKind::Derf, "derf", "Derf", "erf(α·x + s) ⊙ w + b", "nothing", "Chen et al. 2025, arXiv 2512.10938"},
+}};
 constexpr std::array<Named<EpsPlace>, 2> place_names{{{EpsPlace::inside, "inside"}, {EpsPlace::outside, "outside"}}};
 
 bool is_pointwise(NormKind kind) {
@@ -39,10 +44,21 @@ Parameter weight_of(const NormConfig& c, int64_t width) {
 }  // namespace
 
 std::string_view name_of(NormKind kind) {
-  return find_name(kind, kind_names);
+  for (const NormInfo& row : table) {
+    if (row.kind == kind) return row.name;
+  }
+  return "";
 }
 NormKind norm_kind(std::string_view name) {
-  return find_value("norm", name, kind_names);
+  std::string known;
+  for (const NormInfo& row : table) {
+    if (row.name == name) return row.kind;
+    known += str(known.empty() ? "" : ", ", row.name);
+  }
+  throw Error(str("unknown norm \"", name, "\": choose one of ", known));
+}
+std::span<const NormInfo> norm_table() {
+  return table;
 }
 bool is_scale_invariant(NormKind kind) {
   return !is_pointwise(kind);

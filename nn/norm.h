@@ -11,11 +11,12 @@
 // To add a norm:
 //   core/ops/           the op, forward and backward, its contract in a header
 //   nn/norm.h           a name in NormKind, a case in Norm::operator(), a line above
-//   nn/norm.cpp         its name in kind_names, its parameters in Norm's constructor, in check() what it has no use for
+//   nn/norm.cpp         its row in the table, its parameters in Norm's constructor, in check() what it has no use for
 //   tests/              a row in support/op_table.cpp, a twin in norm_twins_test.cpp, a case in golden/norms.py
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include <tape/core/ops/norm.h>
@@ -25,6 +26,17 @@
 namespace tape::inline TAPE_ABI::nn {
 
 enum class NormKind { Layer, RMS, Scale, DyT, Derf };
+/// One row of the table of norms.
+struct NormInfo {
+  NormKind kind;
+  std::string_view name;       ///< on the command line
+  std::string_view title;      ///< as papers write it
+  std::string_view formula;    ///< of one row x of C numbers, with the usual settings
+  std::string_view invariant;  ///< what of x does not change the result
+  std::string_view source;
+};
+std::span<const NormInfo> norm_table();
+
 /// "layer", "rms", "scale", "dyt" or "derf". The second function throws Error for another name, listing these.
 std::string_view name_of(NormKind kind);
 NormKind norm_kind(std::string_view name);

@@ -71,20 +71,24 @@ Slots plan(Scheme scheme, const Depth& depth, int64_t layer, Sublayer sublayer) 
   return {};
 }
 
+int64_t norms_in_block(Scheme scheme, const Depth& depth, int64_t layer) {
+  int64_t count = 0;
+  for (const Sublayer sublayer : {Sublayer::SelfAttention, Sublayer::CrossAttention, Sublayer::FeedForward}) {
+    if (sublayer == Sublayer::CrossAttention && !depth.has_cross_attention()) continue;
+    const Slots s = plan(scheme, depth, layer, sublayer);
+    if (s.parallel && sublayer != Sublayer::SelfAttention) continue;  // it has no step of its own
+    for (const bool norm : {s.norm_stream, s.norm_input, s.norm_output, s.norm_sum, s.norm_value, s.norm_inner}) {
+      count += norm ? 1 : 0;
+    }
+    if (s.norm_query_key != QKNorm::None) count += 2;
+  }
+  return count;
+}
+
 int64_t norm_count(Scheme scheme, const Depth& depth) {
   const SchemeInfo& info = scheme_info(scheme);
   int64_t count = (info.embedding_norm ? 1 : 0) + (info.final_norm ? 1 : 0);
-  for (int64_t layer = 0; layer < depth.layers(); ++layer) {
-    for (const Sublayer sublayer : {Sublayer::SelfAttention, Sublayer::CrossAttention, Sublayer::FeedForward}) {
-      if (sublayer == Sublayer::CrossAttention && !depth.has_cross_attention()) continue;
-      const Slots s = plan(scheme, depth, layer, sublayer);
-      if (s.parallel && sublayer != Sublayer::SelfAttention) continue;  // it has no step of its own
-      for (const bool norm : {s.norm_stream, s.norm_input, s.norm_output, s.norm_sum, s.norm_value, s.norm_inner}) {
-        count += norm ? 1 : 0;
-      }
-      if (s.norm_query_key != QKNorm::None) count += 2;
-    }
-  }
+  for (int64_t layer = 0; layer < depth.layers(); ++layer) count += norms_in_block(scheme, depth, layer);
   return count;
 }
 

@@ -138,7 +138,8 @@ struct SchemeInfo {
 std::span<const SchemeInfo> scheme_table();
 const SchemeInfo& scheme_info(Scheme scheme);
 
-/// How many norms one pass through the stack computes, as its plan says.
+/// How many norms one pass through block `layer` computes, as its plan says, and one through the whole stack.
+int64_t norms_in_block(Scheme scheme, const Depth& depth, int64_t layer);
 int64_t norm_count(Scheme scheme, const Depth& depth);
 
 }  // namespace tape::inline TAPE_ABI::nn

@@ -122,6 +122,25 @@ refused "attention_scale must be" train --text text.txt "${shape[@]}" --attentio
 refused "unknown rotary layout" train --text text.txt "${shape[@]}" --rotary-layout both --out run
 refused "per_token" train --text text.txt "${shape[@]}" --experts 2 --experts-per-token 3 --out run
 
+# The table of schemes
+ends_with 0 schemes
+for name in post deepnorm deepnorm-article sub-ln keel t-fixup layer derf; do
+  holds "the table has $name" grep -qE "^$name +" out
+done
+holds "25 norms of 128 gains and biases in a Pre-LN model" grep -q "2 in a block, 25 in all; parameters 6400" out
+holds "what is refused, and why" grep -q "deepnorm, deepnorm-article, admin and keel with norm dyt or derf: " out
+ends_with 0 schemes deepnorm --layers 18
+holds "constants for 18 layers" grep -qE "decoder-only +18 +2.449490 +0.288675 +36 +9216" out
+ends_with 0 schemes deepnorm --layers 18 --decoder-layers 18
+holds "and the paper's rounded ones" grep -qE "encoder beside a decoder +18 .*0.81 and 0.87: α = " out
+ends_with 0 schemes keel --norm rms --json
+holds "JSON has the constant" grep -q '"alpha": 24.0' out
+ends_with 0 schemes --json
+holds "JSON has the norms" grep -q '"title": "ScaleNorm"' out
+refused 'unknown scheme "before"' schemes before
+refused "--layers" schemes --layers 0
+refused "--width must be a multiple of the 4 heads, it is 130" schemes --width 130
+
 # A config.json from before these settings
 ends_with 0 train --text text.txt "${shape[@]}" --width 8 --context 16 --steps 3 --out plain
 grep -vE '"(architecture|decoder_layers|norm_[a-df-z][a-z_]*|norm_eps_place|embedding_norm|experts[a-z_]*|balance|rotary_(fraction|layout)|relative_[a-z_]+|attention_scale)":' \

@@ -2,7 +2,7 @@
 # Would the tests notice? Breaks one formula after the other in a copy of the source, most of them as public codebases
 # have broken it, and shows which test fails. Fails when a mutation goes unnoticed.
 #
-#   tests/mutation.sh                 all mutations (about a quarter of an hour)
+#   tests/mutation.sh                 all mutations (some twenty minutes)
 #   tests/mutation.sh WORD            those whose description contains WORD
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -89,7 +89,23 @@ mutate "HybridNorm: skip from the stream without norm" $scheme 'return {.norm_st
 mutate "ResiDual: norm of the wrong stream" nn/stack.cpp '(*final_norm_)(second_stream_ ? stream.sum : stream.x, where)' '(*final_norm_)(stream.x, where)'
 mutate "ResiDual: the stream itself left out at the end" nn/stack.cpp 'second_stream_ ? add(stream.x, normed, where) : normed' 'normed'
 mutate "LayerScale: deep networks' first value in shallow ones" $scheme 'if (layers <= 18) return 0.1;' ''
-mutate "Cross attention: beta on keys instead of values" nn/attention.cpp 'row_gains = {init.query_key, init.value}' 'row_gains = {init.value, init.query_key}'
+mutate "Sub-LN: an inner norm in cross attention" $scheme '.norm_inner = sublayer != Sublayer::CrossAttention' '.norm_inner = true'
+mutate "KEEL: first values that shrink with depth" $constants ' || scheme == Scheme::KEEL' ''
+mutate "Cross attention: beta on keys instead of values" nn/init.h 'init.row_gains = {query_key, value};' 'init.row_gains = {value, query_key};'
+mutate "RMSNorm: epsilon outside where inside is asked for" core/ops/norm.cpp 'std::sqrt(variance + eps)' '(std::sqrt(variance) + eps)'
+mutate "AdamW: decay without the learning rate" optim/adam.cpp '1 - factor * weight_decay' '1 - weight_decay'
+mutate "AdamW: second moment's correction left out" optim/adam.cpp '          .root = 1 / std::sqrt(correction2),
+          .eps = betas().eps};
+}
+
+}' '          .root = 1,
+          .eps = betas().eps};
+}
+
+}'
+mutate "Cross entropy: a batch divides by its own targets" core/ops/loss.cpp 'options.divisor > 0 ? options.divisor' 'options.divisor < 0 ? options.divisor'
+mutate "Rotary: interleaved where halves are asked for" core/ops/rotary.cpp 'o.layout == RotaryLayout::halves' 'o.layout != RotaryLayout::halves'
+mutate "Grouped queries: neighbours read different keys" core/ops/attention_kernel.cpp 'g = h / p.queries_per_key_head()' 'g = h % p.kv_heads'
 mutate "Encoder-decoder: the decoder reads the source's padding" nn/encoder_decoder.cpp 'where), mask};' 'where), {}};'
 mutate "ReZero: starts at 1" $scheme '{LearnedGain::Kind::factor, 0}' '{LearnedGain::Kind::factor, 1}'
 mutate "Residual step: branch output added twice" nn/residual.cpp 'slots.skip == 1 ? add(skip, z, where)' 'slots.skip == 1 ? add(add(skip, z, where), z, where)'

@@ -1,10 +1,12 @@
 // Laws of attention's modules in their forms: what shared heads, windows, segments, norms and first values mean.
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include <tape/core/ops/elementwise.h>
 #include <tape/core/ops/shape_ops.h>
 #include <tape/nn/attention.h>
+#include <tape/nn/encoder_decoder.h>
 #include <tape/nn/gpt.h>
 
 #include "catch.h"
@@ -197,6 +199,36 @@ TEST_CASE("DeepNorm's gain meets values and output alone, also in packed weights
     CHECK(stddev_of_rows(cross.key_value.weight, kv, 2 * kv) == Approx(beta * narrow).epsilon(0.08));
     CHECK(stddev_of_rows(cross.out.weight, 0, c) == Approx(beta * square).epsilon(0.04));
   }
+}
+
+TEST_CASE(
+    "With a factor of its own on the scores queries start smaller by as much, as in T5: first scores are the same",
+    "[nn][attention][forms]") {
+  const Tensor x = random_tensor({2, 5, width}, 1, -3, 3);
+  const auto with_scale = [](std::optional<double> scale) {
+    nn::SelfAttention attention({.width = width, .heads = heads, .scale = scale}, {.base = nn::xavier_normal()});
+    nn::initialize(attention, Seed{1});
+    return attention;
+  };
+  const nn::SelfAttention usual = with_scale({});
+  const nn::SelfAttention t5 = with_scale(1);  // the usual factor is 1/√4
+  CHECK(difference(t5(x, {}, nn::evaluation()), usual(x, {}, nn::evaluation())) < 1e-5);
+  CHECK(stddev_of_rows(t5.qkv.weight, 0, width) == Approx(stddev_of_rows(usual.qkv.weight, 0, width) / 2));
+  CHECK(stddev_of_rows(t5.qkv.weight, width, 3 * width) == Approx(stddev_of_rows(usual.qkv.weight, width, 3 * width)));
+  // In a model it reaches every attention, also across.
+  nn::ModelConfig config{.vocab = 7, .context = 4, .layers = 1, .heads = 2, .width = 8};
+  const nn::EncoderDecoder without(config, Seed{1});
+  config.attention_scale = 1;
+  const nn::EncoderDecoder with(config, Seed{1});
+  int smaller = 0;
+  for (std::size_t i = 0; i < nn::parameters(with).size(); ++i) {
+    const LeafPtr a = nn::parameters(without)[i];
+    const LeafPtr b = nn::parameters(with)[i];
+    smaller += a->init.kind == Init::Kind::normal && std::abs(b->data()[0] / a->data()[0] - 0.5) < 1e-6 ? 1 : 0;
+  }
+  CHECK(smaller == 3);  // the encoder's, the decoder's and cross attention's queries
+  config.attention_scale = -1;
+  CHECK(has_parts(error_of([&] { nn::EncoderDecoder(config, Seed{1}); }), {"EncoderDecoder: attention_scale"}));
 }
 
 TEST_CASE("Groups of rows must make up the whole weight", "[nn][init][errors]") {

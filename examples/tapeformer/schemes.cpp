@@ -1,13 +1,19 @@
-// tapeformer schemes: the table of residual schemes, with the numbers that they have at a given depth.
+// tapeformer schemes: the tables of residual schemes and norms, with the numbers that they have at a given depth, and
+// the combinations that are refused.
 #include <fmt/format.h>
 
 #include <cmath>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include <tape/nn/scheme.h>
+#include <tape/core/error.h>
+#include <tape/nn/model_config.h>
+#include <tape/nn/module.h>
+#include <tape/nn/stack.h>
 
+#include "choices.h"
 #include "commands.h"
 
 namespace tapeformer {
@@ -15,11 +21,15 @@ namespace tapeformer {
 namespace {
 
 namespace nn = tape::nn;
+using Json = nlohmann::ordered_json;
 
 struct Options {
   std::string name;
   int64_t layers = 12;
   int64_t decoder_layers = 0;
+  int64_t width = 128;
+  nn::NormKind norm = nn::NormKind::Layer;
+  bool json = false;
 };
 
 struct Case {
@@ -36,16 +46,61 @@ std::vector<Case> cases(const Options& o) {
           {"decoder beside an encoder", nn::Depth::decoder_of(n, m)}};
 }
 
+nn::ModelConfig config_of(nn::Scheme scheme, const Options& o) {
+  return {.vocab = 1, .layers = o.layers, .heads = 4, .width = o.width, .scheme = scheme, .norm = o.norm};
+}
+
+bool is_refused(nn::Scheme scheme, const Options& o) {
+  for (const nn::Refusal& refusal : nn::refusal_table()) {
+    if (refusal.holds(config_of(scheme, o))) return true;
+  }
+  return false;
+}
+
+// Parameters of norms and learned gains: those of a stack, less those of one without any.
+int64_t added_parameters(nn::Scheme scheme, const Options& o, const nn::Depth& depth) {
+  const auto count = [&](nn::Scheme s) { return nn::count_parameters(nn::Stack(config_of(s, o), depth)); };
+  return count(scheme) - count(nn::Scheme::TFixup);
+}
+
+std::string added_text(nn::Scheme scheme, const Options& o, const nn::Depth& depth) {
+  return is_refused(scheme, o) ? "refused with this norm" : fmt::format("{}", added_parameters(scheme, o, depth));
+}
+
+std::string first_values(const nn::SchemeInfo& row) {
+  if (row.xavier) return "Xavier normal, times β where there is one";
+  const nn::WeightInit init = nn::scheme_init(row.scheme, nn::Depth::decoder_only(2), nn::Sublayer::FeedForward);
+  return init.down == 1 ? "normal 0.02" : "those of GPT-2: normal 0.02, 1/√(2L) on what writes to the stream";
+}
+
+bool has_constants(const nn::SchemeInfo& row) {
+  return row.constants != "none";
+}
+
 void print_overview(const Options& o) {
-  fmt::print("{:<18}{:<62}{:>7}\n", "scheme", "one residual step", "norms");
+  const nn::Depth depth = nn::Depth::decoder_only(o.layers);
+  const auto line = [](const char* what, std::string_view text) { fmt::print("{:<18}{:<12}{}\n", "", what, text); };
   for (const nn::SchemeInfo& row : nn::scheme_table()) {
-    fmt::print("{:<18}{:<62}{:>7}\n", row.name, row.formula,
-               nn::norm_count(row.scheme, nn::Depth::decoder_only(o.layers)));
+    fmt::print("{:<18}{}\n", row.name, row.formula);
+    if (has_constants(row)) line("constants", row.constants);
+    line("norms",
+         fmt::format("{} in a block, {} in all; parameters {}", nn::norms_in_block(row.scheme, depth, o.layers - 1),
+                     nn::norm_count(row.scheme, depth), added_text(row.scheme, o, depth)));
+    line("source", row.source);
   }
   fmt::print(
-      "\nnorms: how many a decoder-only model of {} layers computes, the final one included. f is attention or\n"
-      "feed-forward. tapeformer schemes NAME tells more about one of them.\n",
-      o.layers);
+      "\nf is attention or feed-forward. Counted are a decoder-only model of {} layers and width {}, its final norm\n"
+      "included, and the parameters of its norms ({}) and learned gains. tapeformer schemes NAME tells more.\n",
+      o.layers, o.width, name_of(o.norm));
+  fmt::print("\n{:<18}{:<50}unchanged by\n", "norm", "formula");
+  for (const nn::NormInfo& row : nn::norm_table()) {
+    fmt::print("{:<18}{:<50}{}\n", row.name, row.formula, row.invariant);
+    line("source", row.source);
+  }
+  fmt::print("\nAny scheme goes with any norm in any architecture, but for these:\n");
+  for (const nn::Refusal& refusal : nn::refusal_table()) {
+    fmt::print("- {}: {}\n", refusal.combination, refusal.reason);
+  }
 }
 
 // For DeepNorm the figures as the paper's table rounds their factors, 0.81 and 0.87, for the encoder beside a decoder.
@@ -56,25 +111,77 @@ std::string rounded(const nn::SchemeInfo& row, const nn::Depth& d) {
   return fmt::format("   (with the paper's 0.81 and 0.87: α = {:.6f}, β = {:.6f})", 0.81 * root, 0.87 / root);
 }
 
-void print_details(const Options& o) {
-  const nn::SchemeInfo& row = nn::scheme_info(nn::scheme(o.name));
+void print_details(const Options& o, const nn::SchemeInfo& row) {
   const auto line = [](const char* what, std::string_view text) {
     if (!text.empty()) fmt::print("{:<14}{}\n", what, text);
   };
   fmt::print("{} ({})\n\n", row.title, row.name);
   line("step", row.formula);
   line("constants", row.constants);
-  line("first values", row.xavier ? "Xavier normal, times β where there is one"
-                                  : "those of GPT-2: normal 0.02, 1/√(2L) on what writes to the stream");
+  line("first values", first_values(row));
   line("final norm", row.final_norm ? "yes" : "no");
   line("first norm", row.embedding_norm ? "a norm of the embedding" : "");
   line("source", row.source);
   line("choices here", row.choice);
-  fmt::print("\n{:<28}{:>8}{:>12}{:>12}{:>8}\n", "", "layers", "α", "β", "norms");
+  fmt::print("\n{:<28}{:>8}{:>12}{:>12}{:>8}{:>12}\n", "", "layers", "α", "β", "norms", "parameters");
   for (const Case& c : cases(o)) {
     const nn::SchemeConstants k = nn::scheme_constants(row.scheme, c.depth);
-    fmt::print("{:<28}{:>8}{:>12.6f}{:>12.6f}{:>8}{}\n", c.title, c.depth.layers(), k.alpha, k.beta,
-               nn::norm_count(row.scheme, c.depth), rounded(row, c.depth));
+    fmt::print("{:<28}{:>8}{:>12.6f}{:>12.6f}{:>8}{:>12}{}\n", c.title, c.depth.layers(), k.alpha, k.beta,
+               nn::norm_count(row.scheme, c.depth), added_text(row.scheme, o, c.depth), rounded(row, c.depth));
+  }
+  fmt::print("\nparameters: those of norms ({}) and learned gains at width {}\n", name_of(o.norm), o.width);
+}
+
+Json scheme_json(const Options& o, const nn::SchemeInfo& row) {
+  Json json = {{"name", row.name},
+               {"title", row.title},
+               {"formula", row.formula},
+               {"constants", has_constants(row) ? Json(row.constants) : Json()},
+               {"first_values", first_values(row)},
+               {"embedding_norm", row.embedding_norm},
+               {"final_norm", row.final_norm},
+               {"source", row.source},
+               {"choice", row.choice},
+               {"stacks", Json::array()}};
+  for (const Case& c : cases(o)) {
+    const nn::SchemeConstants k = nn::scheme_constants(row.scheme, c.depth);
+    json["stacks"].push_back(
+        {{"stack", c.title},
+         {"layers", c.depth.layers()},
+         {"alpha", k.alpha},
+         {"beta", k.beta},
+         {"norms_in_last_block", nn::norms_in_block(row.scheme, c.depth, c.depth.layers() - 1)},
+         {"norms", nn::norm_count(row.scheme, c.depth)},
+         {"parameters", is_refused(row.scheme, o) ? Json() : Json(added_parameters(row.scheme, o, c.depth))}});
+  }
+  return json;
+}
+
+Json all_json(const Options& o) {
+  Json json = {{"schemes", Json::array()}, {"norms", Json::array()}, {"refused", Json::array()}};
+  for (const nn::SchemeInfo& row : nn::scheme_table()) json["schemes"].push_back(scheme_json(o, row));
+  for (const nn::NormInfo& row : nn::norm_table()) {
+    json["norms"].push_back({{"name", row.name},
+                             {"title", row.title},
+                             {"formula", row.formula},
+                             {"invariant", row.invariant},
+                             {"source", row.source}});
+  }
+  for (const nn::Refusal& refusal : nn::refusal_table()) {
+    json["refused"].push_back({{"combination", refusal.combination}, {"reason", refusal.reason}});
+  }
+  return json;
+}
+
+void run(const Options& o) {
+  if (o.width % 4 != 0) throw tape::Error(tape::str("--width must be a multiple of the 4 heads, it is ", o.width));
+  const nn::SchemeInfo* row = o.name.empty() ? nullptr : &nn::scheme_info(nn::scheme(o.name));
+  if (o.json) {
+    fmt::print("{}\n", (row ? scheme_json(o, *row) : all_json(o)).dump(2));
+  } else if (row) {
+    print_details(o, *row);
+  } else {
+    print_overview(o);
   }
 }
 
@@ -82,25 +189,24 @@ void print_details(const Options& o) {
 
 void add_schemes(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("schemes", "Print the table of residual schemes: where the norm sits");
-  command->add_option("name", options->name, "Tell more about this one")->type_name("NAME");
-  command->add_option("--layers", options->layers, "Blocks, in an encoder-decoder model those of the encoder")
-      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}))
-      ->capture_default_str();
+  CLI::App* command = app.add_subcommand("schemes", "Print the tables of residual schemes and norms");
+  command->add_option("name", options->name, "Tell more about this scheme")->type_name("NAME");
+  const CLI::Range depths(int64_t{1}, int64_t{10'000});
+  add_number(*command, "--layers", options->layers, "Blocks, in an encoder-decoder model those of the encoder")
+      ->check(depths);
   command->add_option("--decoder-layers", options->decoder_layers, "Blocks of the decoder [as --layers]")
-      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}));
+      ->check(depths);
+  add_number(*command, "--width", options->width, "Width that parameters are counted for, with 4 heads")
+      ->check(CLI::Range(int64_t{4}, int64_t{1024}));
+  add_choice(*command, "--norm", options->norm, nn::norm_kind, "Norm that parameters are counted for");
+  command->add_flag("--json", options->json, "Everything, for programs");
   command->footer(
       "Examples:\n"
       "  tapeformer schemes\n"
       "  tapeformer schemes deepnorm --layers 18\n"
-      "  tapeformer schemes admin --layers 6 --decoder-layers 12");
-  command->callback([options] {
-    if (options->name.empty()) {
-      print_overview(*options);
-    } else {
-      print_details(*options);
-    }
-  });
+      "  tapeformer schemes admin --layers 6 --decoder-layers 12\n"
+      "  tapeformer schemes --json > schemes.json");
+  command->callback([options] { run(*options); });
 }
 
 }  // namespace tapeformer
