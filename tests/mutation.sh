@@ -19,10 +19,15 @@ build() {
   cmake --build build --target tape_tests >build.log 2>&1
 }
 
-# What a run of the tests says: the name of the first test that fails, or nothing.
+# What a run of the tests says: the name of a test that fails, or nothing. Those that say most about formulas come first.
 first_failure() {
-  build/bin/tape_tests --abort "~[slow]~[schemes]~[tool]" >test.log 2>&1 && return
-  sed -n '/^-----*$/{n;p;q;}' test.log
+  local some part
+  for part in '[golden]' '[scheme]' '[init]' '[optim]' ''; do
+    some="$part~[slow]~[schemes]~[tool]~[bits]"
+    build/bin/tape_tests --abort "$some" >test.log 2>&1 && continue
+    sed -n '/^-----*$/{n;p;q;}' test.log
+    return
+  done
 }
 
 # mutate "what is broken" FILE OLD NEW: replaces the first OLD in the file, builds, tests, and puts the file back.

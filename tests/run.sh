@@ -128,6 +128,7 @@ for part in "${parts[@]}"; do
   case $part in
     style) style ;;
     schemes | nightly) build release && OMP_NUM_THREADS=1 ctest_part "$part" -j "$(nproc)" ;;
+    clang) build clang && OMP_NUM_THREADS=1 ctest_part clang -j "$(nproc)" ;;
     asan) build asan && OMP_NUM_THREADS=2 ctest_part asan -j "$(nproc)" ;;
     tsan) build tsan && OMP_NUM_THREADS=2 ctest_part tsan -j 1 ;;
     *) build "$part" && test_with_one_and_two_threads "$part" ;;

@@ -27,20 +27,9 @@ case $steps in '' | *[!0-9]*) fail "give a number of steps, not '$steps'" ;; esa
 [ "$steps" -ge 20 ] || fail "give at least 20 steps: the speed is measured over so many"
 [ -x "$tool" ] || fail "$tool is missing: start examples/quickstart.sh first, or set TAPEFORMER"
 [ -r "$text" ] || fail "$text is missing: start examples/quickstart.sh first, or set TEXT"
-"$python" -c 'import torch' 2>/dev/null ||
-  fail "$python has no torch; on Debian or Ubuntu: apt-get install python3-torch"
+. tests/support/tuned_pytorch.sh
+fail_without_torch compare_quickstart.sh
 mkdir -p "$out" || fail "can not write to $out"
-
-# What PyTorch needs to be fast on a CPU; see train_pytorch.py.
-tuned=(MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TOP_PAD_=268435456
-  GLIBC_TUNABLES=glibc.malloc.hugetlb=1)
-blas=/usr/lib/$(uname -m)-linux-gnu/openblas-openmp
-if [ -e "$blas/libopenblas.so.0" ]; then
-  tuned+=("LD_LIBRARY_PATH=$blas")
-else
-  echo "PyTorch runs with another BLAS than it could: apt-get install libopenblas0-openmp makes it faster" >&2
-fi
-if grep -q avx512f /proc/cpuinfo 2>/dev/null; then tuned+=(ATEN_CPU_CAPABILITY=avx512); fi
 
 for seed in 1 2; do
   echo "== seed $seed: tapeformer"

@@ -1,0 +1,12 @@
+// The subcommands of bench.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace bench {
+
+void add_train(CLI::App& app);
+void add_ops(CLI::App& app);
+void add_scale(CLI::App& app);
+
+}  // namespace bench

@@ -1,0 +1,91 @@
+#include "floors.h"
+
+#include <cstring>
+
+#include <tape/core/gemm.h>
+#include <tape/core/parallel.h>
+#include <tape/core/tensor.h>
+
+#include "measure.h"
+
+namespace bench {
+
+namespace {
+
+using namespace tape;
+
+Tensor random_matrix(int64_t rows, int64_t columns) {
+  Random random(Seed{1});
+  return randn({rows, columns}, random);
+}
+
+// y = x·wᵀ, dx = dy·w, dw = dyᵀ·x: the three products of a linear layer.
+double linear_floor(int64_t rows, int64_t in, int64_t out, double seconds) {
+  const Tensor x = random_matrix(rows, in);
+  const Tensor w = random_matrix(out, in);
+  Tensor y = random_matrix(rows, out);
+  Tensor dx = Tensor::zeros({rows, in});
+  Tensor dw = Tensor::zeros({out, in});
+  return measure(seconds,
+                 [&] {
+                   gemm(Transpose::no, Transpose::yes, 1, {x.data(), rows, in}, {w.data(), out, in}, 0,
+                        {y.mutable_data(), rows, out});
+                   gemm(Transpose::no, Transpose::no, 1, {y.data(), rows, out}, {w.data(), out, in}, 0,
+                        {dx.mutable_data(), rows, in});
+                   gemm(Transpose::yes, Transpose::no, 1, {y.data(), rows, out}, {x.data(), rows, in}, 0,
+                        {dw.mutable_data(), out, in});
+                 })
+      .median;
+}
+
+// Six products of one head's half square: Q·Kᵀ, P·V, and backward dO·Vᵀ, Pᵀ·dO, dS·K, dSᵀ·Q.
+double attention_floor(const Workload& w, double seconds) {
+  const int64_t t = w.model.context;
+  const int64_t d = w.model.width / w.model.heads;
+  const int64_t half = (t + 1) / 2;
+  const int64_t heads = w.batch * w.model.heads;
+  const Tensor q = random_matrix(heads * t, d);
+  Tensor out = random_matrix(heads * t, d);
+  Tensor squares = random_matrix(heads * t, half);
+  return measure(seconds,
+                 [&] {
+                   parallel_tasks(heads, 0, [&](int64_t head, real*) {
+                     const real* a = q.data() + head * t * d;
+                     real* o = out.mutable_data() + head * t * d;
+                     real* s = squares.mutable_data() + head * t * half;
+                     for (int i = 0; i < 2; ++i) {
+                       gemm_serial(Transpose::no, Transpose::yes, 1, {a, t, d}, {a, half, d}, 0, {s, t, half});
+                       gemm_serial(Transpose::no, Transpose::no, 1, {s, t, half}, {a, half, d}, 0, {o, t, d});
+                       gemm_serial(Transpose::yes, Transpose::no, 1, {s, t, half}, {a, t, d}, 0, {o, half, d});
+                     }
+                   });
+                 })
+      .median;
+}
+
+}  // namespace
+
+double gemm_floor(const Workload& w, double seconds) {
+  const int64_t c = w.model.width;
+  const int64_t rows = w.tokens();
+  const double share = seconds / 6;
+  const double block = linear_floor(rows, c, 3 * c, share) + linear_floor(rows, c, c, share) +
+                       linear_floor(rows, c, 4 * c, share) + linear_floor(rows, 4 * c, c, share) +
+                       attention_floor(w, share);
+  return static_cast<double>(w.model.layers) * block + linear_floor(rows, c, w.model.vocab, share);
+}
+
+double copy_bandwidth(double megabytes, double seconds) {
+  const auto bytes = static_cast<int64_t>(megabytes * 1024 * 1024);
+  const int64_t count = bytes / static_cast<int64_t>(sizeof(real));
+  const Tensor from = Tensor::full({count}, 1);
+  Tensor to = Tensor::zeros({count});
+  const Times times = measure(seconds, [&] {
+    parallel_for(count, elementwise_grain, [&](int64_t begin, int64_t end) {
+      std::memcpy(to.mutable_data() + begin, from.data() + begin, static_cast<std::size_t>(end - begin) * sizeof(real));
+    });
+  });
+  return 2 * static_cast<double>(bytes) / times.median / 1e6;
+}
+
+}  // namespace bench

@@ -1,0 +1,16 @@
+// Floors: what no implementation on this machine gets below, measured in the same process as what is compared with
+// them.
+#pragma once
+
+#include "workloads.h"
+
+namespace bench {
+
+/// Milliseconds of all matrix products of a step alone, on matrices of their shapes, with this library's own GEMM over
+/// all threads; attention's, which are small, as single-threaded calls of the causal half, shared out.
+double gemm_floor(const Workload& workload, double seconds);
+
+/// GB/s, bytes read and written, of copying arrays of `megabytes` MiB with all threads (STREAM copy).
+double copy_bandwidth(double megabytes, double seconds);
+
+}  // namespace bench

@@ -1,0 +1,129 @@
+// bench train: the time of a training step, where it goes, and how far it is from the floor of its matrix products.
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "commands.h"
+#include "floors.h"
+#include "measure.h"
+#include "step.h"
+
+namespace bench {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  std::vector<std::string> names{"W1"};
+  double seconds = 10;
+  bool floor = true;
+  bool json = false;
+};
+
+struct Result {
+  Times step;
+  double first_ms = 0;  // from the construction of the model to the end of the first step
+  double floor_ms = 0;  // of the matrix products alone; 0: not measured
+  double peak_mib = 0;
+  double parameter_mib = 0;
+  std::vector<tape::OpProfile> ops;
+  double update_ms = 0;
+};
+
+Result run(const Workload& w, const Options& o) {
+  Result r;
+  const double start = now_ms();
+  Step step(w);
+  step();
+  r.first_ms = now_ms() - start;
+  r.step = measure(o.seconds, [&] { step(); });
+  step(true);
+  r.ops = step.profile();
+  r.update_ms = step.update_ms();
+  r.parameter_mib = step.parameter_bytes() / (1 << 20);
+  r.peak_mib = peak_memory();
+  if (o.floor) r.floor_ms = gemm_floor(w, 2);
+  return r;
+}
+
+Json to_json(const Workload& w, const Result& r) {
+  const Machine m = machine();
+  Json json = {{"workload", w.name},
+               {"precision", "f32"},
+               {"threads", m.threads},
+               {"ms", {{"median", r.step.median}, {"min", r.step.min}, {"p90", r.step.p90}, {"steps", r.step.runs}}},
+               {"tokens_per_s", 1000 * static_cast<double>(w.tokens()) / r.step.median},
+               {"first_step_ms", r.first_ms},
+               {"peak_rss_mib", r.peak_mib},
+               {"parameters_mib", r.parameter_mib},
+               {"gemm_gflop", gemm_flops(w) / 1e9},
+               {"gemm_floor_ms", r.floor_ms > 0 ? Json(r.floor_ms) : Json()},
+               {"processor", m.processor},
+               {"blas", m.blas},
+               {"compiler", m.compiler},
+               {"ops", Json::array()}};
+  for (const tape::OpProfile& op : r.ops) {
+    json["ops"].push_back(
+        {{"op", op.op}, {"calls", op.calls}, {"forward_ms", op.forward_ms}, {"backward_ms", op.backward_ms}});
+  }
+  json["ops"].push_back({{"op", "update"}, {"calls", 1}, {"forward_ms", r.update_ms}, {"backward_ms", 0}});
+  return json;
+}
+
+void print(const Workload& w, const Result& r) {
+  fmt::print("{} {}: {} tokens a step, {:.2f} GFLOP in matrix products\n", w.name, w.title, w.tokens(),
+             gemm_flops(w) / 1e9);
+  fmt::print("  step      {:.2f} ms median, {:.2f} min, {:.2f} p90 of {}; {:.0f} tokens/s; first step {:.0f} ms\n",
+             r.step.median, r.step.min, r.step.p90, r.step.runs, 1000 * static_cast<double>(w.tokens()) / r.step.median,
+             r.first_ms);
+  if (r.floor_ms > 0) {
+    fmt::print("  floor     {:.2f} ms for the matrix products alone ({:.0f} GFLOP/s): {:.0f} % of the step\n",
+               r.floor_ms, gemm_flops(w) / r.floor_ms / 1e6, 100 * r.floor_ms / r.step.median);
+  }
+  fmt::print("  memory    {:.0f} MiB at most, of it {:.0f} for values, gradients and averages\n", r.peak_mib,
+             r.parameter_mib);
+  double total = r.update_ms;
+  for (const tape::OpProfile& op : r.ops) total += op.forward_ms + op.backward_ms;
+  fmt::print("  {:<22}{:>7}{:>12}{:>13}{:>8}\n", "op", "calls", "forward ms", "backward ms", "share");
+  for (const tape::OpProfile& op : r.ops) {
+    const double ms = op.forward_ms + op.backward_ms;
+    if (ms < 0.005 * total) continue;
+    fmt::print("  {:<22}{:>7}{:>12.3f}{:>13.3f}{:>7.1f}%\n", op.op, op.calls, op.forward_ms, op.backward_ms,
+               100 * ms / total);
+  }
+  fmt::print("  {:<22}{:>7}{:>12.3f}{:>13}{:>7.1f}%\n", "update (AdamW)", 1, r.update_ms, "",
+             100 * r.update_ms / total);
+}
+
+void train(const Options& o) {
+  Json all = Json::array();
+  for (const std::string& name : o.names) {
+    const Workload& w = workload(name);
+    const Result r = run(w, o);
+    if (o.json) {
+      all.push_back(to_json(w, r));
+    } else {
+      print(w, r);
+    }
+  }
+  if (o.json) fmt::print("{}\n", (all.size() == 1 ? all[0] : all).dump(2));
+}
+
+}  // namespace
+
+void add_train(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("train", "Time training steps");
+  command->add_option("--workload", options->names, "W1 … W4, one or several; peak memory is that of all so far")
+      ->capture_default_str();
+  command->add_option("--seconds", options->seconds, "How long to measure each")->capture_default_str();
+  command->add_flag_function(
+      "--no-floor", [options](int64_t) { options->floor = false; }, "Leave out the matrix products alone");
+  command->add_flag("--json", options->json, "For programs");
+  command->callback([options] { train(*options); });
+}
+
+}  // namespace bench
