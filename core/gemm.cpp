@@ -69,6 +69,19 @@ void call(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alph
     }
   }();
   const OneThread one_thread;
+  if (m == 1 && k > 0) {  // a row, as when a text grows token by token: OpenBLAS would repack the whole of B for it
+    const auto gemv_of_precision = [&]() {
+      if constexpr (sizeof(real) == sizeof(float)) {
+        return cblas_sgemv;
+      } else {
+        return cblas_dgemv;
+      }
+    }();
+    const bool by_rows = tb == Transpose::yes;  // B is (n, k)
+    gemv_of_precision(CblasRowMajor, by_rows ? CblasNoTrans : CblasTrans, size(by_rows ? n : k), size(by_rows ? k : n),
+                      alpha, b, leading(ldb), a, ta == Transpose::yes ? leading(lda) : 1, beta, c, 1);
+    return;
+  }
   gemm_of_precision(CblasRowMajor, flag(ta), flag(tb), size(m), size(n), size(k), alpha, a, leading(lda), b,
                     leading(ldb), beta, c, leading(ldc));
 }

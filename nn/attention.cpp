@@ -83,16 +83,24 @@ AttentionOptions options_of(const AttentionConfig& config, const AttentionMask& 
           .scale = config.scale};
 }
 
-// Turns the first `heads` heads of x.
-Tensor turned(const AttentionConfig& c, const Tensor& x, int64_t heads, Where where) {
+// Turns the first `heads` heads of x, whose first row stands at position `first`.
+Tensor turned(const AttentionConfig& c, const Tensor& x, int64_t heads, int64_t first, Where where) {
   if (c.rotary.base <= 0) return x;
   return rotary(x,
                 {.heads = heads,
                  .head_size = c.head_size(),
                  .base = c.rotary.base,
+                 .first_position = first,
                  .rotated = rotated(c),
                  .layout = c.rotary.layout},
                 where);
+}
+
+void require_rememberable(const AttentionMask& mask, Where where) {
+  if (!mask.causal) throw Error("key-value cache: attention must be causal, or earlier positions would change", where);
+  if (mask.segments || mask.key_lengths || mask.additive) {
+    throw Error("key-value cache: it goes with whole texts, without lengths, segments and masks", where);
+  }
 }
 
 }  // namespace
@@ -144,17 +152,24 @@ Tensor SelfAttention::operator()(const Tensor& x, const AttentionMask& mask, con
                                  Where where) const {
   const AttentionOptions options = options_of(config, mask, context);
   const Tensor packed = qkv(x, where);
+  const int64_t first = context.first_position();
   Tensor z;
-  if (inner.on_inputs()) {
+  if (inner.on_inputs() || context.cache()) {
     const int64_t keys = config.width;
     const int64_t values = keys + config.key_width();
-    const Tensor q = inner.query(slice(packed, -1, 0, keys, where), where);
-    const Tensor k = inner.key(slice(packed, -1, keys, values, where), where);
-    const Tensor v = inner.value(slice(packed, -1, values, packed.last(), where), where);
-    z = attention(turned(config, q, config.heads, where), turned(config, k, config.key_heads(), where), v, options,
-                  &context.random(), where);
+    const Tensor q = turned(config, inner.query(slice(packed, -1, 0, keys, where), where), config.heads, first, where);
+    const Tensor of_heads = inner.key(slice(packed, -1, keys, values, where), where);
+    Tensor k = turned(config, of_heads, config.key_heads(), first, where);
+    Tensor v = inner.value(slice(packed, -1, values, packed.last(), where), where);
+    if (context.cache()) {
+      require_rememberable(mask, where);
+      const KeyValueCache::Entry& all = context.cache()->extend(config.name, k, v, where);
+      k = all.keys;
+      v = all.values;
+    }
+    z = attention(q, k, v, options, &context.random(), where);
   } else {  // the first heads are those of queries and keys
-    const Tensor ready = turned(config, packed, config.heads + config.key_heads(), where);
+    const Tensor ready = turned(config, packed, config.heads + config.key_heads(), first, where);
     z = attention_packed(tap(config.name, "hook_qkv", ready, where), options, &context.random(), where);
   }
   z = tap(config.name, "hook_z", inner.output(z, where), where);
@@ -173,11 +188,16 @@ Tensor CrossAttention::operator()(const Tensor& x, const Tensor& memory, const A
   if (mask.relative_bias) {
     throw Error("cross-attention has no use for a relative bias: there are no distances between two sequences", where);
   }
-  const Tensor packed = key_value(memory, where);
+  KeyValueCache::Entry own;
+  KeyValueCache::Entry& source = context.cache() ? context.cache()->entry(config.name) : own;
+  if (!source.keys) {
+    const Tensor packed = key_value(memory, where);
+    source = {inner.key(slice(packed, -1, 0, config.key_width(), where), where),
+              inner.value(slice(packed, -1, config.key_width(), packed.last(), where), where)};
+  }
   const Tensor q = inner.query(query(x, where), where);
-  const Tensor k = inner.key(slice(packed, -1, 0, config.key_width(), where), where);
-  const Tensor v = inner.value(slice(packed, -1, config.key_width(), packed.last(), where), where);
-  const Tensor z = attention(q, k, v, options_of(config, mask, context), &context.random(), where);
+  const Tensor z =
+      attention(q, source.keys, source.values, options_of(config, mask, context), &context.random(), where);
   return dropout(out(tap(config.name, "hook_z", inner.output(z, where), where), where), config.dropout, context, where);
 }
 

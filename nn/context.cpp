@@ -22,6 +22,13 @@ Context Context::collecting(AuxiliaryLosses& losses) const {
   return other;
 }
 
+Context Context::remembering(KeyValueCache& cache) const {
+  if (training_) throw Error("remembering: a key-value cache is for evaluation: its keys have no gradients");
+  Context other = *this;
+  other.cache_ = &cache;
+  return other;
+}
+
 void Context::collect(const Tensor& loss, Where where) const {
   if (Tape::current() != tape_) {
     throw Error(

@@ -5,6 +5,7 @@
 #include <tape/core/ops/dropout.h>
 #include <tape/core/random.h>
 #include <tape/core/tape.h>
+#include <tape/nn/key_value_cache.h>
 
 namespace tape::inline TAPE_ABI::nn {
 
@@ -41,6 +42,13 @@ class Context {
   /// already; `losses` must live as long as the pass.
   Context collecting(AuxiliaryLosses& losses) const;
   bool collects() const { return losses_ && training_; }
+  /// This context, with a cache that the attentions of a causal stack read and extend; it must live as long as passes
+  /// with this context. Throws Error in training, and in the pass where attention is not causal.
+  Context remembering(KeyValueCache& cache) const;
+  KeyValueCache* cache() const { return cache_; }
+  /// Positions before those of this pass: 0 without a cache.
+  int64_t first_position() const { return cache_ ? cache_->length() : 0; }
+
   /// Adds a loss; only where collects(). Throws Error when the current tape is not the one of collecting(): then
   /// backward would not see the loss. That is so inside a checkpoint, whose first run is not recorded.
   void collect(const Tensor& loss, Where where = Where::here()) const;
@@ -50,6 +58,7 @@ class Context {
   mutable Random random_;
   AuxiliaryLosses* losses_ = nullptr;
   const Tape* tape_ = nullptr;  // current when collecting() was called
+  KeyValueCache* cache_ = nullptr;
 };
 
 /// Training: dropout is on, and its masks are a pure function of (seed, step).

@@ -39,11 +39,17 @@ Tensor InputEmbedding::operator()(const Ids& ids, const char* model, const Conte
                     ", the model's context"),
                 where);
   }
+  const int64_t first = context.first_position();
+  if (first + ids.shape()[1] > context_) {
+    throw Error(str(model, ": ids ", ids.shape(), " after ", first,
+                    " positions in the cache exceed the model's context of ", context_),
+                where);
+  }
   Tensor x = tap("", "hook_embed", tokens_(ids, where), where);
   if (scale_ != 1) x = scale(x, scale_, where);
   if (positions_ || table_) {
     const Tensor table = positions_ ? positions_->weight.value() : table_;
-    x = add_rows(x, tap("", "hook_pos_embed", slice(table, 0, 0, ids.shape()[1], where), where), where);
+    x = add_rows(x, tap("", "hook_pos_embed", slice(table, 0, first, first + ids.shape()[1], where), where), where);
   }
   return dropout(x, dropout_, context, where);
 }

@@ -28,6 +28,7 @@ Tensor Stack::operator()(const Tensor& embedding, const AttentionMask& given, co
   const Tensor x = embedding_norm_ ? (*embedding_norm_)(embedding, where) : embedding;
   Stream stream{x, second_stream_ ? x : Tensor()};
   for (const Block& block : blocks_) stream = run(block, stream, mask, memory, context, where);
+  if (context.cache()) context.cache()->advance(x.shape()[1]);
   if (!final_norm_) return stream.x;
   const Tensor normed = (*final_norm_)(second_stream_ ? stream.sum : stream.x, where);
   return tap(prefix_ + "ln_final", "hook_normalized", second_stream_ ? add(stream.x, normed, where) : normed, where);

@@ -60,9 +60,15 @@ void generate(const nn::GPT& model, std::vector<int32_t> tokens, const SampleOpt
   if (tokens.empty()) throw Error("generate: needs at least one token to begin with");
   const auto context = static_cast<std::size_t>(model.config().context);
   const Draw draw = Random::named(options.seed, "sampling").next();
+  nn::KeyValueCache cache;
   for (int64_t i = 0; i < options.tokens; ++i) {
-    const auto window = std::span<const int32_t>(tokens).last(std::min(context, tokens.size()));
-    const Tensor scores = model.head(last_position(model.features(one_row(window), nn::evaluation())));
+    // While the text fits the context, what was read is remembered. After that every token has another position in the
+    // window, and the whole of it is read again.
+    const bool fits = tokens.size() <= context;
+    const auto unread = fits ? tokens.size() - static_cast<std::size_t>(cache.length()) : context;
+    const auto window = std::span<const int32_t>(tokens).last(unread);
+    const nn::Context reading = fits ? nn::evaluation().remembering(cache) : nn::evaluation();
+    const Tensor scores = model.head(last_position(model.features(one_row(window), reading)));
     tokens.push_back(choose_token(scores.values(), options, draw.uniform(static_cast<uint64_t>(i))));
     emit(tokens.back());
   }
@@ -104,13 +110,14 @@ void translate(const nn::EncoderDecoder& model, const std::vector<int32_t>& sour
   const auto possible = static_cast<std::size_t>(vocab - 1);  // the last token, begin, is in no target
   const Draw draw = Random::named(options.seed, "sampling").next();
   const nn::Memory memory = model.encode(one_row(source), nn::evaluation());
-  std::vector<int32_t> target{begin_token(vocab)};
+  nn::KeyValueCache cache;
+  const nn::Context reading = nn::evaluation().remembering(cache);
+  int32_t token = begin_token(vocab);
   for (int64_t i = 0; i < std::min(options.tokens, context); ++i) {
-    const Tensor features = model.decode(memory, one_row(target), nn::evaluation());
-    const Tensor scores = model.head(last_position(features));
-    target.push_back(choose_token(scores.values().first(possible), options, draw.uniform(static_cast<uint64_t>(i))));
-    if (target.back() == end_token(vocab)) return;
-    emit(target.back());
+    const Tensor scores = model.head(model.decode(memory, one_row({&token, 1}), reading));
+    token = choose_token(scores.values().first(possible), options, draw.uniform(static_cast<uint64_t>(i)));
+    if (token == end_token(vocab)) return;
+    emit(token);
   }
 }
 

@@ -8,5 +8,6 @@ namespace bench {
 void add_train(CLI::App& app);
 void add_ops(CLI::App& app);
 void add_scale(CLI::App& app);
+void add_sample(CLI::App& app);
 
 }  // namespace bench
