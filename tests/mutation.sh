@@ -115,3 +115,6 @@ mutate "Encoder-decoder: the decoder reads the source's padding" nn/encoder_deco
 mutate "ReZero: starts at 1" $scheme '{LearnedGain::Kind::factor, 0}' '{LearnedGain::Kind::factor, 1}'
 mutate "Residual step: branch output added twice" nn/residual.cpp 'slots.skip == 1 ? add(skip, z, where)' 'slots.skip == 1 ? add(add(skip, z, where), z, where)'
 mutate "Parallel: feed-forward reads what attention wrote" nn/block.cpp 'const Tensor z = add(attention(x), feed_forward(x), where);' 'const Tensor z = add(attention(x), feed_forward(add(x, attention(x))), where);'
+
+echo "$caught mutations caught, $missed missed"
+[ "$missed" -eq 0 ] && [ "$caught" -gt 0 ]
