@@ -2,7 +2,8 @@
 # Installs what is missing (Debian, Ubuntu), builds and tests.
 #
 #   tests/run.sh               the optimised build and all its tests
-#   tests/run.sh all           what has to pass before a change is accepted: all parts below
+#   tests/run.sh all           what has to pass before a change is accepted: style release schemes asan tsan. Clang's
+#                              warnings count there too: it compiles the builds with sanitizers
 #   tests/run.sh PART...       some of: style release schemes clang asan tsan portable debug nightly
 #
 # The last line counts tests: "N passed, N failed". Exits with 0 when none failed. Builds are in build/PART.
@@ -14,7 +15,7 @@ parts=("$@")
 strict=OFF
 case "${1-}" in
   '') parts=(release) ;;
-  all) parts=(style release schemes clang asan tsan) ;;
+  all) parts=(style release schemes asan tsan) ;;
 esac
 if [ "${1-}" = all ] || [ -n "${CI-}" ]; then strict=ON; fi
 
@@ -84,7 +85,7 @@ build() {
 # Many tests at once with one thread each, then one after another with two threads each.
 test_with_one_and_two_threads() {
   OMP_NUM_THREADS=1 ctest_part "$1" -j "$(nproc)"
-  OMP_NUM_THREADS=2 ctest_part "$1" -j 1 -LE "package|schemes|mutation"  # replaces the filter of the preset
+  OMP_NUM_THREADS=2 ctest_part "$1" -j 1 -LE "package|schemes|mutation|f64"  # replaces the filter of the preset
 }
 
 style() {
