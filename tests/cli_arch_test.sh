@@ -120,6 +120,10 @@ refused "this scheme weighs skip against branch" \
   train --text text.txt "${shape[@]}" --scheme deepnorm --norm dyt --out run
 refused "attention_scale must be" train --text text.txt "${shape[@]}" --attention-scale -1 --out run
 refused "unknown rotary layout" train --text text.txt "${shape[@]}" --rotary-layout both --out run
+refused "decoder_layers must be at most" "${encdec[@]}" --decoder-layers 9000000000000000000 --out run
+refused "GiB of memory" "${encdec[@]}" --decoder-layers 900000000 --out run
+refused "GiB of memory" train --text text.txt "${shape[@]}" --experts 900000000 --out run
+refused "experts must be at most" train --text text.txt "${shape[@]}" --experts 9000000000000000000 --out run
 refused "per_token" train --text text.txt "${shape[@]}" --experts 2 --experts-per-token 3 --out run
 
 # The table of schemes

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -190,10 +191,11 @@ void read_section(const Json& json, const std::string& source, const char* name,
 // that nothing that would work is refused.
 double least_memory(const nn::ModelConfig& c, int64_t batch) {
   const auto width = static_cast<double>(c.width);
-  const auto layers = static_cast<double>(c.layers);
+  const auto layers = static_cast<double>(c.layers + c.decoder_layers);
   const auto hidden = static_cast<double>(c.hidden > 0 ? c.hidden : nn::default_hidden(c.activation, c.width));
   const double rows = static_cast<double>(c.vocab + (nn::adds_to_embedding(c.positions) ? c.context : 0));
-  const double parameters = layers * (4 * width * width + 2 * width * hidden + 64) + rows * width;
+  const double networks = static_cast<double>(std::max<int64_t>(c.mixture.experts, 1));
+  const double parameters = layers * (4 * width * width + networks * 2 * width * hidden + 64) + rows * width;
   const double kept = layers * (c.recompute ? width : 6 * width + hidden) + static_cast<double>(c.vocab);
   return sizeof(real) * (4 * parameters + static_cast<double>(batch) * static_cast<double>(c.context) * kept);
 }
@@ -219,8 +221,15 @@ void check(const RunConfig& config) {
   // Larger sizes are mistakes, and products of these still fit 64 bits.
   constexpr int64_t most = 1'000'000'000;
   const nn::ModelConfig& m = config.model;
-  const std::pair<const char*, int64_t> sizes[] = {{"context", m.context}, {"layers", m.layers}, {"heads", m.heads},
-                                                   {"width", m.width},     {"hidden", m.hidden}, {"vocab", m.vocab}};
+  const std::pair<const char*, int64_t> sizes[] = {{"context", m.context},
+                                                   {"layers", m.layers},
+                                                   {"decoder_layers", m.decoder_layers},
+                                                   {"heads", m.heads},
+                                                   {"width", m.width},
+                                                   {"hidden", m.hidden},
+                                                   {"vocab", m.vocab},
+                                                   {"experts", m.mixture.experts},
+                                                   {"relative_buckets", m.relative_buckets}};
   for (const auto& [field, value] : sizes) {
     if (value > most) throw Error(str(field, " must be at most ", most, ", it is ", value));
   }
