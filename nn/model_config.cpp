@@ -1,7 +1,5 @@
 #include <tape/nn/model_config.h>
 
-#include <cmath>
-
 #include <tape/core/error.h>
 
 namespace tape::inline TAPE_ABI::nn {
@@ -60,11 +58,20 @@ void check(const ModelConfig& c, Architecture architecture) {
   if (c.hidden < 0) throw Error(str(model, ": hidden must not be negative, it is ", c.hidden));
   at_least("decoder_layers", c.decoder_layers, 0);
   if (c.positions == Positions::RelativeBias) {
-    at_least("relative_buckets", c.relative_buckets, 2);
-    at_least("relative_max_distance", c.relative_max_distance, 2);
+    // A causal stack has buckets for one side, the others for two; half of a side's are exact (ops/attention_bias.h).
+    const bool two_sided = architecture != Architecture::DecoderOnly;
+    const bool causal = architecture != Architecture::EncoderOnly;
+    at_least("relative_buckets", c.relative_buckets, two_sided ? 4 : 2);
+    if (two_sided && c.relative_buckets % 2 != 0)
+      throw Error(str(model, ": relative_buckets must be even, half for each side, it is ", c.relative_buckets));
+    at_least("relative_max_distance", c.relative_max_distance, c.relative_buckets / (causal ? 2 : 4) + 1);
   }
-  if (!(c.attention_scale >= 0 && std::isfinite(c.attention_scale)))
-    throw Error(str(model, ": attention_scale must be a number of at least 0, it is ", c.attention_scale));
+  const auto zero_or_moderate = [model](const char* field, double value) {
+    if (value != 0 && !(value >= 1e-6 && value <= 1e6))
+      throw Error(str(model, ": ", field, " must be 0 or from 1e-6 to 1e6, it is ", value));
+  };
+  zero_or_moderate("attention_scale", c.attention_scale);
+  zero_or_moderate("softcap", c.softcap);
   for (const Refusal& refusal : refusals) {
     if (refusal.holds(c)) {
       throw Error(

@@ -126,6 +126,21 @@ refused "GiB of memory" train --text text.txt "${shape[@]}" --experts 900000000 
 refused "experts must be at most" train --text text.txt "${shape[@]}" --experts 9000000000000000000 --out run
 refused "per_token" train --text text.txt "${shape[@]}" --experts 2 --experts-per-token 3 --out run
 
+# A setting that can not work is found before --force touches the run that is there
+ends_with 0 "${bert[@]}" --width 8 --steps 2 --out keep
+cksum keep/* >keep.before
+for setting in "--relative-buckets 3" "--relative-buckets 2" "--relative-max-distance 8"; do
+  refused "relative_" "${bert[@]}" --width 8 --positions relative $setting --out keep --force
+  refused "relative_" "${encdec[@]}" --width 8 --context 8 --positions relative $setting --out keep --force
+done
+refused "relative_max_distance must be at least 17" "${encdec[@]}" --width 8 --positions relative --relative-max-distance 16 --out keep --force
+refused "relative_max_distance must be at least 17" \
+  train --text text.txt "${shape[@]}" --width 8 --context 16 --positions relative --relative-max-distance 16 --out keep --force
+refused "softcap must be 0 or from 1e-6 to 1e6" "${bert[@]}" --width 8 --softcap inf --out keep --force
+refused "attention_scale must be 0 or from 1e-6 to 1e6" "${bert[@]}" --width 8 --attention-scale 1e300 --out keep --force
+cksum keep/* >keep.after
+holds "the run that was there is untouched" cmp keep.before keep.after
+
 # The table of schemes
 ends_with 0 schemes
 for name in post deepnorm deepnorm-article sub-ln keel t-fixup layer derf; do

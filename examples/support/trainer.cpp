@@ -59,16 +59,16 @@ Trainer::Trainer(const RunConfig& config, Corpus corpus)
 StepResult Trainer::step() {
   const Recipe& r = config_.recipe;
   StepResult result{.rate = schedule_(steps_) * (plateau_ ? plateau_->lr() : 1)};
-  // Batches may differ in how many targets they have: all are known before the first is weighed.
-  std::vector<Batch> step_batches;
+  // Batches may differ in how many targets they have: all are counted before the first is weighed. They are drawn twice
+  // rather than kept.
   int64_t targets = 0;
   for (int64_t i = 0; i < r.accumulate; ++i) {
-    step_batches.push_back(data_->training(r.batch, steps_ * r.accumulate + i));
-    targets += count_targets(step_batches.back().target);
-    result.tokens += count_tokens(step_batches.back());
+    const Batch batch = data_->training(r.batch, steps_ * r.accumulate + i);
+    targets += count_targets(batch.target);
+    result.tokens += count_tokens(batch);
   }
   for (int64_t i = 0; i < r.accumulate; ++i) {
-    const Batch& batch = step_batches[static_cast<std::size_t>(i)];
+    const Batch batch = data_->training(r.batch, steps_ * r.accumulate + i);
     Tape tape;
     nn::AuxiliaryLosses auxiliary;
     const nn::Context context = nn::training(steps_ * r.accumulate + i, Seed{r.seed});
