@@ -59,31 +59,28 @@ class OneThread {
   std::unique_lock<std::mutex> waiting_;
 };
 
+// Of a BLAS function's two forms that of our precision.
+template <class Single, class Double>
+auto of_precision(Single single, Double twice) {
+  if constexpr (sizeof(real) == sizeof(float)) {
+    return single;
+  } else {
+    return twice;
+  }
+}
+
 void call(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alpha, const real* a, int64_t lda,
           const real* b, int64_t ldb, real beta, real* c, int64_t ldc) {
-  const auto gemm_of_precision = [&]() {
-    if constexpr (sizeof(real) == sizeof(float)) {
-      return cblas_sgemm;
-    } else {
-      return cblas_dgemm;
-    }
-  }();
   const OneThread one_thread;
   if (m == 1 && k > 0) {  // a row, as when a text grows token by token: OpenBLAS would repack the whole of B for it
-    const auto gemv_of_precision = [&]() {
-      if constexpr (sizeof(real) == sizeof(float)) {
-        return cblas_sgemv;
-      } else {
-        return cblas_dgemv;
-      }
-    }();
     const bool by_rows = tb == Transpose::yes;  // B is (n, k)
-    gemv_of_precision(CblasRowMajor, by_rows ? CblasNoTrans : CblasTrans, size(by_rows ? n : k), size(by_rows ? k : n),
-                      alpha, b, leading(ldb), a, ta == Transpose::yes ? leading(lda) : 1, beta, c, 1);
+    of_precision(cblas_sgemv, cblas_dgemv)(CblasRowMajor, by_rows ? CblasNoTrans : CblasTrans, size(by_rows ? n : k),
+                                           size(by_rows ? k : n), alpha, b, leading(ldb), a,
+                                           ta == Transpose::yes ? leading(lda) : 1, beta, c, 1);
     return;
   }
-  gemm_of_precision(CblasRowMajor, flag(ta), flag(tb), size(m), size(n), size(k), alpha, a, leading(lda), b,
-                    leading(ldb), beta, c, leading(ldc));
+  of_precision(cblas_sgemm, cblas_dgemm)(CblasRowMajor, flag(ta), flag(tb), size(m), size(n), size(k), alpha, a,
+                                         leading(lda), b, leading(ldb), beta, c, leading(ldc));
 }
 
 // Tiles of about this many rows and columns: large enough that a call reaches full speed, small enough that a product
