@@ -10,6 +10,7 @@
 #include "catch.h"
 #include "support/nn_models.h"
 #include "support/temp_folder.h"
+#include "support/training.h"
 
 namespace tape::inline TAPE_ABI::test {
 
@@ -74,18 +75,6 @@ Problem problem_of(Architecture architecture) {
 }
 
 constexpr Architecture all[] = {Architecture::DecoderOnly, Architecture::EncoderOnly, Architecture::EncoderDecoder};
-
-void train(Trainer& trainer, int64_t until) {
-  while (trainer.steps() < until) trainer.step();
-}
-
-std::string bits(const Trainer& trainer) {
-  std::string bytes;
-  for (const LeafPtr& leaf : nn::parameters(trainer.model())) {
-    bytes.append(reinterpret_cast<const char*>(leaf->data()), static_cast<std::size_t>(leaf->size()) * sizeof(real));
-  }
-  return bytes;
-}
 
 }  // namespace
 

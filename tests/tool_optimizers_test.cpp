@@ -6,6 +6,7 @@
 #include "catch.h"
 #include "support/nn_models.h"
 #include "support/temp_folder.h"
+#include "support/training.h"
 
 namespace tape::inline TAPE_ABI::test {
 
@@ -52,10 +53,6 @@ std::vector<int32_t> tokens() {
     list.push_back(anew ? static_cast<int32_t>(draw.below(10000 + i, 9)) : (list.back() + 1) % 9);
   }
   return list;
-}
-
-void train(Trainer& trainer, int64_t until) {
-  while (trainer.steps() < until) trainer.step();
 }
 
 std::vector<Tensor> values(const Trainer& trainer) {

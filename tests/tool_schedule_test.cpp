@@ -11,6 +11,7 @@
 #include "catch.h"
 #include "support/nn_models.h"
 #include "support/temp_folder.h"
+#include "support/training.h"
 
 namespace tape::inline TAPE_ABI::test {
 
@@ -43,20 +44,12 @@ Run plateau_run() {
 }
 
 // As run_training does, without its files.
-void train(tool::Trainer& trainer, int64_t until, std::vector<double>* rates = nullptr) {
+void train_and_observe(tool::Trainer& trainer, int64_t until, std::vector<double>* rates = nullptr) {
   while (trainer.steps() < until) {
     const double rate = trainer.step().rate;
     if (rates) rates->push_back(rate);
     if (trainer.steps() % 2 == 0) trainer.observe(trainer.validation_loss());
   }
-}
-
-std::string bits(const tool::Trainer& trainer) {
-  std::string bytes;
-  for (const LeafPtr& leaf : nn::parameters(trainer.model())) {
-    bytes.append(reinterpret_cast<const char*>(leaf->data()), static_cast<std::size_t>(leaf->size()) * sizeof(real));
-  }
-  return bytes;
 }
 
 }  // namespace
@@ -140,20 +133,20 @@ TEST_CASE("a stopped run with the plateau schedule goes on bit for bit", "[tool]
   const Run run = plateau_run();
   tool::Trainer whole(run.config, run.tokens);
   std::vector<double> rates;
-  train(whole, 60, &rates);
+  train_and_observe(whole, 60, &rates);
   const std::set<double> different(rates.begin() + 4, rates.end());
   REQUIRE(different.size() >= 3);  // or nothing would be tested
   CHECK(*different.rbegin() == 0.3);
   CHECK(*different.begin() >= 0.003);
   for (const int64_t stop : {1, 13, 30, 59}) {
     tool::Trainer first(run.config, run.tokens);
-    train(first, stop);
+    train_and_observe(first, stop);
     first.save(folder / "checkpoint");
     tool::Trainer second(run.config, run.tokens);
-    train(second, 5);  // must leave no trace
+    train_and_observe(second, 5);  // must leave no trace
     second.load(folder / "checkpoint");
     std::vector<double> rest;
-    train(second, 60, &rest);
+    train_and_observe(second, 60, &rest);
     CHECK(rest == std::vector<double>(rates.begin() + stop, rates.end()));
     CHECK(bits(second) == bits(whole));
   }
@@ -188,7 +181,7 @@ TEST_CASE("a checkpoint of another kind of schedule changes nothing", "[tool][sc
   const std::string path = temp / "checkpoint";
   Run run = plateau_run();
   tool::Trainer plateau(run.config, run.tokens);
-  train(plateau, 3);
+  train_and_observe(plateau, 3);
   plateau.save(path);
   run.config.recipe.schedule = ScheduleKind::Cosine;
   tool::Trainer cosine(run.config, run.tokens);

@@ -10,6 +10,7 @@
 #include "catch.h"
 #include "support/nn_models.h"
 #include "support/temp_folder.h"
+#include "support/training.h"
 
 namespace tape::inline TAPE_ABI::test {
 
@@ -46,19 +47,6 @@ Problem small_problem() {
   config.reporting = {.log_every = 2, .eval_every = 8, .save_every = 10};
   config.text.path = "babble";
   return {tokenizer.encode(text, "babble"), config};
-}
-
-void train(Trainer& trainer, int64_t until) {
-  while (trainer.steps() < until) trainer.step();
-}
-
-// The bits of all values.
-std::string bits(const Trainer& trainer) {
-  std::string bytes;
-  for (const LeafPtr& leaf : nn::parameters(trainer.model())) {
-    bytes.append(reinterpret_cast<const char*>(leaf->data()), static_cast<std::size_t>(leaf->size()) * sizeof(real));
-  }
-  return bytes;
 }
 
 std::vector<std::string> lines_of(const std::string& path) {
