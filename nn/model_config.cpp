@@ -45,6 +45,13 @@ std::span<const Refusal> refusal_table() {
   return refusals;
 }
 
+const Refusal* refusal_of(const ModelConfig& config) {
+  for (const Refusal& refusal : refusals) {
+    if (refusal.holds(config)) return &refusal;
+  }
+  return nullptr;
+}
+
 void check(const ModelConfig& c, Architecture architecture) {
   const std::string_view model = model_name(architecture);
   const auto at_least = [model](const char* field, int64_t value, int64_t least) {
@@ -72,11 +79,8 @@ void check(const ModelConfig& c, Architecture architecture) {
   };
   zero_or_moderate("attention_scale", c.attention_scale);
   zero_or_moderate("softcap", c.softcap);
-  for (const Refusal& refusal : refusals) {
-    if (refusal.holds(c)) {
-      throw Error(
-          str(model, ": scheme ", name_of(c.scheme), " with norm ", name_of(c.norm.kind), ": ", refusal.reason));
-    }
+  if (const Refusal* refusal = refusal_of(c)) {
+    throw Error(str(model, ": scheme ", name_of(c.scheme), " with norm ", name_of(c.norm.kind), ": ", refusal->reason));
   }
   if (!(c.dropout >= 0 && c.dropout < 1))
     throw Error(str(model, ": dropout must be at least 0 and below 1, it is ", c.dropout));

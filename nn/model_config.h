@@ -49,8 +49,9 @@ struct Refusal {
   const char* combination;
   const char* reason;
 };
-/// All of them.
+/// All of them; the one that holds for this configuration, or null.
 std::span<const Refusal> refusal_table();
+const Refusal* refusal_of(const ModelConfig& config);
 
 /// Throws Error that names `model` and the field for a configuration that can not be built.
 void check(const ModelConfig& config, Architecture architecture);

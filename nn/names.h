@@ -15,23 +15,33 @@ struct Named {
   std::string_view name;
 };
 
-template <class Enum, std::size_t count>
-std::string_view find_name(Enum value, const std::array<Named<Enum>, count>& table) {
-  for (const Named<Enum>& row : table) {
-    if (row.value == value) return row.name;
+/// The name of a value in a table whose rows have a `name` and the value as the member `value_of`; "" without a row.
+template <class Enum, class Row, std::size_t count>
+std::string_view find_name(Enum value, const std::array<Row, count>& table, Enum Row::*value_of) {
+  for (const Row& row : table) {
+    if (row.*value_of == value) return row.name;
   }
   return "";
 }
-
-/// Throws Error "unknown scheme "foo": choose one of post, pre, deepnorm".
 template <class Enum, std::size_t count>
-Enum find_value(std::string_view what, std::string_view name, const std::array<Named<Enum>, count>& table) {
+std::string_view find_name(Enum value, const std::array<Named<Enum>, count>& table) {
+  return find_name(value, table, &Named<Enum>::value);
+}
+
+/// The value of a name. Throws Error "unknown scheme "foo": choose one of post, pre, deepnorm".
+template <class Enum, class Row, std::size_t count>
+Enum find_value(std::string_view what, std::string_view name, const std::array<Row, count>& table,
+                Enum Row::*value_of) {
   std::string known;
-  for (const Named<Enum>& row : table) {
-    if (row.name == name) return row.value;
+  for (const Row& row : table) {
+    if (row.name == name) return row.*value_of;
     known += str(known.empty() ? "" : ", ", row.name);
   }
   throw Error(str("unknown ", what, " \"", name, "\": choose one of ", known));
+}
+template <class Enum, std::size_t count>
+Enum find_value(std::string_view what, std::string_view name, const std::array<Named<Enum>, count>& table) {
+  return find_value(what, name, table, &Named<Enum>::value);
 }
 
 }  // namespace tape::inline TAPE_ABI::nn

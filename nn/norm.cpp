@@ -44,18 +44,10 @@ Parameter weight_of(const NormConfig& c, int64_t width) {
 }  // namespace
 
 std::string_view name_of(NormKind kind) {
-  for (const NormInfo& row : table) {
-    if (row.kind == kind) return row.name;
-  }
-  return "";
+  return find_name(kind, table, &NormInfo::kind);
 }
 NormKind norm_kind(std::string_view name) {
-  std::string known;
-  for (const NormInfo& row : table) {
-    if (row.name == name) return row.kind;
-    known += str(known.empty() ? "" : ", ", row.name);
-  }
-  throw Error(str("unknown norm \"", name, "\": choose one of ", known));
+  return find_value("norm", name, table, &NormInfo::kind);
 }
 std::span<const NormInfo> norm_table() {
   return table;

@@ -2,6 +2,7 @@
 #include <array>
 
 #include <tape/core/error.h>
+#include <tape/nn/names.h>
 #include <tape/nn/scheme.h>
 
 namespace tape::inline TAPE_ABI::nn {
@@ -86,12 +87,7 @@ std::string_view name_of(Scheme scheme) {
 }
 
 Scheme scheme(std::string_view name) {
-  std::string known;
-  for (const SchemeInfo& row : table) {
-    if (row.name == name) return row.scheme;
-    known += str(known.empty() ? "" : ", ", row.name);
-  }
-  throw Error(str("unknown scheme \"", name, "\": choose one of ", known));
+  return find_value("scheme", name, table, &SchemeInfo::scheme);
 }
 
 }  // namespace tape::inline TAPE_ABI::nn

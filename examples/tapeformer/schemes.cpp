@@ -51,10 +51,7 @@ nn::ModelConfig config_of(nn::Scheme scheme, const Options& o) {
 }
 
 bool is_refused(nn::Scheme scheme, const Options& o) {
-  for (const nn::Refusal& refusal : nn::refusal_table()) {
-    if (refusal.holds(config_of(scheme, o))) return true;
-  }
-  return false;
+  return nn::refusal_of(config_of(scheme, o)) != nullptr;
 }
 
 // Parameters of norms and learned gains: those of a stack, less those of one without any.
