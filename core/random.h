@@ -60,8 +60,10 @@ class Random {
   /// The stream that belongs to a name, such as that of a parameter.
   static Random named(Seed seed, std::string_view name);
 
+  /// The draw at a position; moves nothing.
+  Draw at(uint64_t position) const { return Draw(seed_, stream_, position); }
   /// The next draw; advances the position by one.
-  Draw next() { return Draw(seed_, stream_, position_++); }
+  Draw next() { return at(position_++); }
   /// A stream of its own, for a part that may be run twice; advances the position by one.
   Random fork();
   uint64_t position() const { return position_; }

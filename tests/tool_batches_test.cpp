@@ -30,7 +30,7 @@ std::vector<int32_t> cycle(int64_t n, int32_t period) {
 
 MaskedBatches masked(uint64_t seed = 1, int64_t context = 20) {
   return MaskedBatches(cycle(4000, 30),
-                       {.context = context, .vocab = 31, .validation_windows = 8, .seed = Seed{seed}, .path = "text"});
+                       {.context = context, .vocab = 31, .validation_rows = 8, .seed = Seed{seed}, .path = "text"});
 }
 
 // Twenty pairs: number i has a source of i+1 tokens i, and a target of half as many, 20+i.
@@ -42,8 +42,8 @@ std::vector<Pair> twenty_pairs() {
   }
   return pairs;
 }
-tool::PairOptions pair_options(int64_t context = 20, uint64_t seed = 1) {
-  return {.context = context, .vocab = 42, .validation_pairs = 100, .seed = Seed{seed}, .path = "pairs.tsv"};
+tool::BatchOptions pair_options(int64_t context = 20, uint64_t seed = 1) {
+  return {.context = context, .vocab = 42, .validation_rows = 100, .seed = Seed{seed}, .path = "pairs.tsv"};
 }
 
 bool same(const Ids& a, const Ids& b) {

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include <tape/core/random.h>
 #include <tape/core/tensor.h>
 
 namespace tape::inline TAPE_ABI::tool {
@@ -20,6 +22,21 @@ struct Batch {
 /// Tokens that a model reads in a batch, without padding.
 int64_t count_tokens(const Batch& batch);
 
+/// What the sources of batches need to know.
+struct BatchOptions {
+  int64_t context = 0;  ///< longest sequence
+  int64_t vocab = 0;
+  int64_t validation_rows = 0;  ///< at most so many windows or pairs validate
+  Seed seed = {};
+  std::string path;  ///< of the data, for messages
+};
+
+/// The rows of batch number `index`: `size` numbers, each uniform in 0 … n-1, a pure function of (seed, index):
+/// Draw(seed, stream "batches", index).below(i, n) for i = 0 … size-1.
+std::vector<int64_t> drawn_rows(Seed seed, int64_t index, int64_t size, int64_t n);
+/// ⌊i·n/c⌋ for i = 0 … c-1, with c = min(n, most): numbers of 0 … n-1, evenly spaced.
+std::vector<int64_t> spaced_rows(int64_t n, int64_t most);
+
 /// The batches of a run. All are pure functions of the data, the seed and the batch's number.
 class BatchSource {
  public:
@@ -33,7 +50,7 @@ class BatchSource {
   /// Entropy in nats of the distribution of single targets in the training data: the loss of a model that knows how
   /// frequent each one is, and nothing else.
   virtual double unigram_entropy() const = 0;
-  /// What there is to learn from, for people: "4,400,000 characters, 81 different, a tenth to validate".
+  /// What there is to learn from, for people: "4,400,000 characters, a tenth to validate".
   virtual std::string description() const = 0;
 };
 

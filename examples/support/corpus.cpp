@@ -1,16 +1,18 @@
 #include <tape/examples/support/corpus.h>
 
 #include <algorithm>
+#include <array>
 
 #include <tape/core/error.h>
+#include <tape/nn/names.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
 namespace {
 
-constexpr std::pair<nn::Architecture, std::string_view> names[] = {{nn::Architecture::DecoderOnly, "gpt"},
-                                                                   {nn::Architecture::EncoderOnly, "bert"},
-                                                                   {nn::Architecture::EncoderDecoder, "encdec"}};
+constexpr std::array<nn::Named<nn::Architecture>, 3> names{{{nn::Architecture::DecoderOnly, "gpt"},
+                                                            {nn::Architecture::EncoderOnly, "bert"},
+                                                            {nn::Architecture::EncoderDecoder, "encdec"}}};
 
 Pair pair_of(std::u32string_view line, const CharTokenizer& tokenizer, const std::string& place) {
   const auto tabs = std::ranges::count(line, U'\t');
@@ -27,17 +29,10 @@ Pair pair_of(std::u32string_view line, const CharTokenizer& tokenizer, const std
 }  // namespace
 
 std::string_view name_of(nn::Architecture architecture) {
-  for (const auto& [value, name] : names) {
-    if (value == architecture) return name;
-  }
-  return "";
+  return nn::find_name(architecture, names);
 }
-
-nn::Architecture architecture(std::string_view given) {
-  for (const auto& [value, name] : names) {
-    if (name == given) return value;
-  }
-  throw Error(str("unknown architecture \"", given, "\": choose one of gpt, bert, encdec"));
+nn::Architecture architecture(std::string_view name) {
+  return nn::find_value("architecture", name, names);
 }
 
 int64_t vocabulary(const CharTokenizer& tokenizer, nn::Architecture architecture) {
@@ -53,7 +48,7 @@ int64_t vocabulary(const CharTokenizer& tokenizer, nn::Architecture architecture
 }
 
 CharTokenizer tokenizer_of(std::u32string_view text, nn::Architecture architecture) {
-  if (architecture != nn::Architecture::EncoderDecoder) return CharTokenizer::of(text);
+  if (!learns_pairs(architecture)) return CharTokenizer::of(text);
   std::u32string characters;
   std::ranges::copy_if(text, std::back_inserter(characters), [](char32_t c) { return c != U'\t' && c != U'\n'; });
   return CharTokenizer::of(characters.empty() ? text : characters);
@@ -61,7 +56,7 @@ CharTokenizer tokenizer_of(std::u32string_view text, nn::Architecture architectu
 
 Corpus corpus_of(std::u32string_view text, const CharTokenizer& tokenizer, nn::Architecture architecture,
                  const std::string& source) {
-  if (architecture != nn::Architecture::EncoderDecoder) return tokenizer.encode(text, source);
+  if (!learns_pairs(architecture)) return tokenizer.encode(text, source);
   std::vector<Pair> pairs;
   while (!text.empty()) {
     const auto end = std::min(text.find(U'\n'), text.size());

@@ -23,6 +23,11 @@ namespace tape::inline TAPE_ABI::tool {
 std::string_view name_of(nn::Architecture architecture);
 nn::Architecture architecture(std::string_view name);
 
+/// True for encoder-decoder models, which learn from pairs; the others learn from a text.
+constexpr bool learns_pairs(nn::Architecture architecture) {
+  return architecture == nn::Architecture::EncoderDecoder;
+}
+
 /// A source and its target, without special tokens.
 struct Pair {
   std::vector<int32_t> source;
@@ -42,7 +47,7 @@ constexpr int32_t begin_token(int64_t vocab) {
   return static_cast<int32_t>(vocab - 1);
 }
 
-/// The characters of a text, in the order of the file: for pairs without tabs and line ends.
+/// The characters of a text; where it holds pairs, those other than tabs and line ends.
 CharTokenizer tokenizer_of(std::u32string_view text, nn::Architecture architecture);
 /// The text as tokens; for encoder-decoder models each line is a pair "source<TAB>target". Throws Error that begins
 /// with `source` and names the line for one that is no pair, and for a character that the tokenizer does not know.

@@ -38,20 +38,14 @@ void Dataset::require_windows(int64_t context, const std::string& source) const 
 }
 
 Batch Dataset::batch(int64_t size, int64_t context, int64_t index) const {
-  Random random = Random::named(seed_, "batches");
-  random.set_position(static_cast<uint64_t>(index));
-  const Draw draw = random.next();
   const std::span<const int32_t> part = training();
-  std::vector<int64_t> starts(static_cast<std::size_t>(size));
-  for (std::size_t i = 0; i < starts.size(); ++i) starts[i] = draw.below(i, std::ssize(part) - context);
+  const std::vector<int64_t> starts = drawn_rows(seed_, index, size, std::ssize(part) - context);
   return cut(part, starts, context);
 }
 
 std::vector<int64_t> Dataset::validation_starts(int64_t context, int64_t most) const {
-  const int64_t available = (std::ssize(validation()) - 1) / context;
-  const int64_t count = std::min(available, most);
-  std::vector<int64_t> starts;
-  for (int64_t i = 0; i < count; ++i) starts.push_back(i * available / count * context);
+  std::vector<int64_t> starts = spaced_rows((std::ssize(validation()) - 1) / context, most);
+  for (int64_t& start : starts) start *= context;
   return starts;
 }
 

@@ -42,9 +42,7 @@ int32_t MarkovSource::draw_from(const Distribution& distribution, double u) {
 }
 
 Batch MarkovSource::batch(int64_t rows, int64_t context, int64_t index) const {
-  Random random = Random::named(seed_, "markov text");
-  random.set_position(static_cast<uint64_t>(index));
-  const Draw draw = random.next();
+  const Draw draw = Random::named(seed_, "markov text").at(static_cast<uint64_t>(index));
   const Shape shape{rows, context};
   Batch batch{Ids(shape), Ids(shape)};
   uint64_t drawn = 0;

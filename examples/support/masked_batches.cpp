@@ -5,16 +5,7 @@
 
 namespace tape::inline TAPE_ABI::tool {
 
-namespace {
-
-Draw draw_at(Random random, int64_t position) {
-  random.set_position(static_cast<uint64_t>(position));
-  return random.next();
-}
-
-}  // namespace
-
-MaskedBatches::MaskedBatches(std::vector<int32_t> tokens, const WindowOptions& options)
+MaskedBatches::MaskedBatches(std::vector<int32_t> tokens, const BatchOptions& options)
     : windows_(std::move(tokens), options),
       vocab_(options.vocab),
       training_masks_(Random::named(options.seed, "masks")),
@@ -47,14 +38,15 @@ void MaskedBatches::mask(Batch& batch, int64_t row, const Draw& draw) const {
 
 Batch MaskedBatches::training(int64_t size, int64_t index) const {
   Batch batch = windows_.training(size, index);
-  for (int64_t row = 0; row < size; ++row) mask(batch, row, draw_at(training_masks_, index * size + row));
+  for (int64_t row = 0; row < size; ++row)
+    mask(batch, row, training_masks_.at(static_cast<uint64_t>(index * size + row)));
   return batch;
 }
 
 Batch MaskedBatches::validation(int64_t first, int64_t size) const {
   Batch batch = windows_.validation(first, size);
   const int64_t rows = batch.input.size() / batch.input.shape().last();
-  for (int64_t row = 0; row < rows; ++row) mask(batch, row, draw_at(validation_masks_, first + row));
+  for (int64_t row = 0; row < rows; ++row) mask(batch, row, validation_masks_.at(static_cast<uint64_t>(first + row)));
   return batch;
 }
 

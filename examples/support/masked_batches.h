@@ -3,8 +3,8 @@
 //
 // The windows are those of TextBatches. Each position is chosen with probability 0.15; a window of which none would be
 // gets one, drawn uniformly. Of the chosen, 80 % show the mask token, 10 % a random character and 10 % their own. The
-// target is the character itself at chosen positions, and nothing elsewhere. The masks of batch k are a pure function
-// of (seed, k); those of a validation window depend on its number alone.
+// target is the character itself at chosen positions, and nothing elsewhere. The masks of batch k of B rows are a pure
+// function of (seed, k·B), those of a validation window of the seed and its number.
 #pragma once
 
 #include <tape/examples/support/text_batches.h>
@@ -14,7 +14,7 @@ namespace tape::inline TAPE_ABI::tool {
 class MaskedBatches : public BatchSource {
  public:
   /// The last token of the vocabulary is the mask. Throws as TextBatches does.
-  MaskedBatches(std::vector<int32_t> tokens, const WindowOptions& options);
+  MaskedBatches(std::vector<int32_t> tokens, const BatchOptions& options);
 
   Batch training(int64_t size, int64_t index) const override;
   int64_t validation_rows() const override { return windows_.validation_rows(); }

@@ -10,7 +10,7 @@
 
 namespace tape::inline TAPE_ABI::tool {
 
-PairBatches::PairBatches(std::vector<Pair> pairs, PairOptions options)
+PairBatches::PairBatches(std::vector<Pair> pairs, BatchOptions options)
     : options_(std::move(options)), pairs_(std::move(pairs)) {
   left_out_ = static_cast<int64_t>(std::erase_if(pairs_, [&](const Pair& pair) {
     return std::ssize(pair.source) > options_.context || std::ssize(pair.target) + 1 > options_.context;
@@ -23,8 +23,8 @@ PairBatches::PairBatches(std::vector<Pair> pairs, PairOptions options)
                     left_out_ == 1 ? " is" : " are", " longer: use more pairs or a larger context"));
   }
   training_ = count - to_validate;
-  const int64_t rows = std::min(to_validate, options_.validation_pairs);
-  for (int64_t i = 0; i < rows; ++i) validation_.push_back(training_ + i * to_validate / rows);
+  validation_ = spaced_rows(to_validate, options_.validation_rows);
+  for (int64_t& number : validation_) number += training_;
 }
 
 Batch PairBatches::cut(const std::vector<int64_t>& numbers) const {
@@ -59,12 +59,7 @@ Batch PairBatches::cut(const std::vector<int64_t>& numbers) const {
 }
 
 Batch PairBatches::training(int64_t size, int64_t index) const {
-  Random random = Random::named(options_.seed, "batches");
-  random.set_position(static_cast<uint64_t>(index));
-  const Draw draw = random.next();
-  std::vector<int64_t> numbers(static_cast<std::size_t>(size));
-  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = draw.below(i, training_);
-  return cut(numbers);
+  return cut(drawn_rows(options_.seed, index, size, training_));
 }
 
 Batch PairBatches::validation(int64_t first, int64_t size) const {

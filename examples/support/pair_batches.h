@@ -8,24 +8,15 @@
 
 #include <vector>
 
-#include <tape/core/random.h>
 #include <tape/examples/support/batch.h>
 #include <tape/examples/support/corpus.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
-struct PairOptions {
-  int64_t context = 0;           ///< longest sequence
-  int64_t vocab = 0;             ///< its last two tokens are end and begin
-  int64_t validation_pairs = 0;  ///< at most so many validate, evenly spaced
-  Seed seed = {};
-  std::string path;  ///< of the file, for messages
-};
-
 class PairBatches : public BatchSource {
  public:
-  /// Throws Error when fewer than ten pairs fit the context.
-  PairBatches(std::vector<Pair> pairs, PairOptions options);
+  /// The last two tokens of the vocabulary are end and begin. Throws Error when fewer than ten pairs fit the context.
+  PairBatches(std::vector<Pair> pairs, BatchOptions options);
 
   Batch training(int64_t size, int64_t index) const override;
   int64_t validation_rows() const override { return std::ssize(validation_); }
@@ -36,7 +27,7 @@ class PairBatches : public BatchSource {
  private:
   Batch cut(const std::vector<int64_t>& numbers) const;
 
-  PairOptions options_;
+  BatchOptions options_;
   std::vector<Pair> pairs_;  // those that are kept
   int64_t left_out_ = 0;
   int64_t training_ = 0;  // the first of them train

@@ -8,10 +8,10 @@
 
 namespace tape::inline TAPE_ABI::tool {
 
-TextBatches::TextBatches(std::vector<int32_t> tokens, WindowOptions options)
+TextBatches::TextBatches(std::vector<int32_t> tokens, BatchOptions options)
     : options_(std::move(options)), data_(std::move(tokens), options_.seed) {
   data_.require_windows(options_.context, options_.path);
-  starts_ = data_.validation_starts(options_.context, options_.validation_windows);
+  starts_ = data_.validation_starts(options_.context, options_.validation_rows);
 }
 
 Batch TextBatches::training(int64_t size, int64_t index) const {

@@ -8,18 +8,10 @@
 
 namespace tape::inline TAPE_ABI::tool {
 
-struct WindowOptions {
-  int64_t context = 0;  ///< tokens of a window
-  int64_t vocab = 0;
-  int64_t validation_windows = 0;  ///< at most so many validate
-  Seed seed = {};
-  std::string path;  ///< of the text, for messages
-};
-
 class TextBatches : public BatchSource {
  public:
   /// Throws Error for a text that is too short for a window to train on and one to validate on.
-  TextBatches(std::vector<int32_t> tokens, WindowOptions options);
+  TextBatches(std::vector<int32_t> tokens, BatchOptions options);
 
   Batch training(int64_t size, int64_t index) const override;
   int64_t validation_rows() const override { return std::ssize(starts_); }
@@ -28,7 +20,7 @@ class TextBatches : public BatchSource {
   std::string description() const override;
 
  private:
-  WindowOptions options_;
+  BatchOptions options_;
   Dataset data_;
   std::vector<int64_t> starts_;  // of the validation windows
 };

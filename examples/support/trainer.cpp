@@ -21,25 +21,17 @@ const RunConfig& checked(const RunConfig& config) {
 }
 
 std::unique_ptr<const BatchSource> batches(const RunConfig& c, Corpus corpus) {
-  const int64_t validation = c.recipe.validation_windows;
-  const Seed seed{c.recipe.seed};
-  if (c.architecture == nn::Architecture::EncoderDecoder) {
-    return std::make_unique<PairBatches>(std::get<std::vector<Pair>>(std::move(corpus)),
-                                         PairOptions{.context = c.model.context,
-                                                     .vocab = c.model.vocab,
-                                                     .validation_pairs = validation,
-                                                     .seed = seed,
-                                                     .path = c.text.path});
-  }
+  const BatchOptions options{.context = c.model.context,
+                             .vocab = c.model.vocab,
+                             .validation_rows = c.recipe.validation_windows,
+                             .seed = Seed{c.recipe.seed},
+                             .path = c.text.path};
+  if (learns_pairs(c.architecture))
+    return std::make_unique<PairBatches>(std::get<std::vector<Pair>>(std::move(corpus)), options);
   auto tokens = std::get<std::vector<int32_t>>(std::move(corpus));
-  const WindowOptions windows{.context = c.model.context,
-                              .vocab = c.model.vocab,
-                              .validation_windows = validation,
-                              .seed = seed,
-                              .path = c.text.path};
   if (c.architecture == nn::Architecture::EncoderOnly)
-    return std::make_unique<MaskedBatches>(std::move(tokens), windows);
-  return std::make_unique<TextBatches>(std::move(tokens), windows);
+    return std::make_unique<MaskedBatches>(std::move(tokens), options);
+  return std::make_unique<TextBatches>(std::move(tokens), options);
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ void introduce(const Prepared& run) {
   const tool::RunConfig& config = run.trainer->config();
   const tape::nn::ModelConfig& m = config.model;
   const tool::Recipe& r = config.recipe;
-  const bool encdec = config.architecture == tape::nn::Architecture::EncoderDecoder;
+  const bool encdec = tool::learns_pairs(config.architecture);
   const auto parameters = static_cast<double>(tape::nn::count_parameters(run.trainer->model()));
   tool::say(fmt::format("{}     {}: {}, {} different characters", encdec ? "pairs" : "text ", config.text.path,
                         run.trainer->data().description(), run.characters));
@@ -105,7 +105,7 @@ Prepared prepare_resumed(const TrainOptions& options) {
   const std::u32string text = tool::read_text(config.text.path);
   if (tool::fingerprint(text) != config.text.fingerprint) {
     throw Error(tape::str(config.text.path, " is not the text that this run began with: give that one with ",
-                          config.architecture == tape::nn::Architecture::EncoderDecoder ? "--pairs" : "--text"));
+                          tool::learns_pairs(config.architecture) ? "--pairs" : "--text"));
   }
   if (!(tokenizer == tool::tokenizer_of(text, config.architecture)) ||
       tool::vocabulary(tokenizer, config.architecture) != config.model.vocab) {

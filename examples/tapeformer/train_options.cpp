@@ -105,7 +105,7 @@ void settle_resumed(const CLI::App& command, TrainOptions& options) {
 
 void settle_new(const CLI::App& command, TrainOptions& options, const Dependent& dependent) {
   const auto given = [&command](const char* name) { return command.get_option(name)->count() > 0; };
-  if (options.config.architecture == tape::nn::Architecture::EncoderDecoder) {
+  if (tool::learns_pairs(options.config.architecture)) {
     if (given("--text"))
       throw CLI::ValidationError(
           "--text is for gpt and bert: --arch encdec learns from --pairs FILE, in which each "
@@ -126,10 +126,10 @@ void settle_new(const CLI::App& command, TrainOptions& options, const Dependent&
 }  // namespace
 
 void TrainOptions::apply_to(tool::RunConfig& c) const {
-  const bool learns_pairs = c.architecture == tape::nn::Architecture::EncoderDecoder;
-  if (learns_pairs ? text.has_value() : pairs.has_value()) {
+  const bool pairs_wanted = tool::learns_pairs(c.architecture);
+  if (pairs_wanted ? text.has_value() : pairs.has_value()) {
     throw tape::Error(tape::str("the run in ", resume, " is of architecture ", tool::name_of(c.architecture),
-                                ": where its file is now is said by ", learns_pairs ? "--pairs" : "--text"));
+                                ": where its file is now is said by ", pairs_wanted ? "--pairs" : "--text"));
   }
   for (const auto& path : {text, pairs}) {
     if (path) c.text.path = std::filesystem::absolute(*path).lexically_normal().string();
