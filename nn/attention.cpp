@@ -61,9 +61,12 @@ AttentionConfig checked_cross(AttentionConfig c) {
   return c;
 }
 
-// What queries' first values are multiplied with, so that scores start as with the usual factor.
+// What queries' first values are multiplied with, so that scores start as with the usual factor. A norm of queries
+// would undo it.
 double query_gain(const AttentionConfig& c) {
-  return c.scale.value_or(0) > 0 ? 1 / (*c.scale * std::sqrt(static_cast<double>(c.head_size()))) : 1;
+  return c.scale.value_or(0) > 0 && c.qk_norm == QKNorm::None
+             ? 1 / (*c.scale * std::sqrt(static_cast<double>(c.head_size())))
+             : 1;
 }
 
 AttentionOptions options_of(const AttentionConfig& config, const AttentionMask& mask, const Context& context) {

@@ -42,7 +42,7 @@ struct AttentionConfig {
   int64_t max_distance = 128;  ///< of AttentionMask::relative_bias: farther keys share the last bucket
   double softcap = 0;          ///< bound of the scores, as in Gemma 2; 0: none
   /// Factor on the scores; 1/√D unless given. T5 has 1. Queries start smaller by as much as it is larger, as in T5, so
-  /// that the first scores are the same.
+  /// that the first scores are the same; not with qk_norm, whose norm leaves nothing of that.
   std::optional<double> scale = {};
   QKNorm qk_norm = QKNorm::None;
   bool norm_value = false;            ///< a norm of values, over each head: HybridNorm

@@ -10,9 +10,9 @@ namespace {
 // is refused where it is built.
 constexpr Refusal refusals[] = {
     {[](const ModelConfig& c) { return c.recompute && c.mixture.experts > 0 && c.mixture.balance > 0; },
-     "recompute with a mixture of experts",
-     "recompute does not go with a mixture's balance loss, which a block that is computed again in backward can not "
-     "hand to the loss: set mixture.balance to 0 or leave out recompute"},
+     "recompute with a mixture of experts that has a balance loss",
+     "a block that is computed again in backward can not hand that loss on: set its factor (--balance) to 0 or leave "
+     "out recompute"},
     {[](const ModelConfig& c) {
        const bool relies_on_scale = c.scheme == Scheme::DeepNorm || c.scheme == Scheme::DeepNormArticle ||
                                     c.scheme == Scheme::Admin || c.scheme == Scheme::KEEL;
@@ -80,7 +80,7 @@ void check(const ModelConfig& c, Architecture architecture) {
   zero_or_moderate("attention_scale", c.attention_scale);
   zero_or_moderate("softcap", c.softcap);
   if (const Refusal* refusal = refusal_of(c)) {
-    throw Error(str(model, ": scheme ", name_of(c.scheme), " with norm ", name_of(c.norm.kind), ": ", refusal->reason));
+    throw Error(str(model, ": ", refusal->combination, ": ", refusal->reason));
   }
   if (!(c.dropout >= 0 && c.dropout < 1))
     throw Error(str(model, ": dropout must be at least 0 and below 1, it is ", c.dropout));

@@ -82,6 +82,8 @@ struct LearnedGain {
   enum class Kind { none, factor, columns };
   Kind kind = Kind::none;
   double start = 1;
+
+  bool operator==(const LearnedGain&) const = default;
 };
 
 /// What happens in one residual step, in this order:
@@ -107,6 +109,8 @@ struct Slots {
   bool gain_only = false;      ///< the norms of the step have no bias
   bool second_stream = false;  ///< a second stream sums the branches without any norm
   bool parallel = false;       ///< one step of the block has all its branches, on one input
+
+  bool operator==(const Slots&) const = default;
 };
 
 /// The slots of a block's sublayer; `layer` counts from 0.

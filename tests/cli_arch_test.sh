@@ -34,11 +34,13 @@ printf 'a\tb\tc\n' >wrong.tsv
 refused "wrong.tsv, line 1 has 2 tabs" train --arch encdec --pairs wrong.tsv --out run
 printf 'a\t\n' >wrong.tsv
 refused "wrong.tsv, line 1 has nothing after the tab" train --arch encdec --pairs wrong.tsv --out run
+printf 'a\tb\n\nc\td\n' >wrong.tsv
+refused "wrong.tsv, line 2 has no tab" train --arch encdec --pairs wrong.tsv --out run
 printf '\n\n' >wrong.tsv
-refused "wrong.tsv, line 1 has no tab" train --arch encdec --pairs wrong.tsv --out run
+refused "wrong.tsv has no pairs" train --arch encdec --pairs wrong.tsv --out run
 head -n 9 pairs.tsv >few.tsv
-refused "few.tsv has 9 pairs that fit a context of 64, and at least 10 are needed" train --arch encdec --pairs few.tsv --out run
-refused "pairs.tsv has 0 pairs that fit a context of 3, and at least 10 are needed, of which one validates; 40 are longer" \
+refused "few.tsv has 9 pairs that fit a context of 64, and at least 10 are needed, of which one validates: use more pairs" train --arch encdec --pairs few.tsv --out run
+refused "pairs.tsv has 0 pairs that fit a context of 3, and at least 10 are needed, of which one validates: use more pairs or a larger context, 40 need one" \
   train --arch encdec --pairs pairs.tsv --context 3 --out run
 printf 'caf\351\tcaf\n' >wrong.tsv
 refused "wrong.tsv is not UTF-8" train --arch encdec --pairs wrong.tsv --out run
@@ -73,16 +75,26 @@ refused "--arch can not be given with --resume" train --resume encdec.cut --arch
 
 # What they write
 ends_with 0 "${bert[@]}" --width 32 --steps 400 --lr 0.01 --out b
+holds "its loss is that of characters asked for" grep -q "bits per character asked for" out
+tail -n 1 out | sed 's/^ *[^ ]* //' >suggested
+holds "what is suggested has a gap" grep -qE -- "--prompt '?.*_" suggested
+bash -c "\"$program\" $(cat suggested)" >out
+holds "and works as it stands" test -s out
 ends_with 0 sample --model b --prompt "number 1_" --temperature 0
 holds "a bert fills the gap and leaves the rest" grep -qE "^number 1[^_]$" out
 ends_with 0 sample --model b --prompt "n#mber" --mask '#' --temperature 0
 holds "the mark can be chosen" grep -qE "^n[^#]mber$" out
 refused '--prompt has no "_" (U+005F), which marks what to fill in' sample --model b --prompt "number 1"
+refused "--tokens is not for a bert" sample --model b --prompt "n_mber" --tokens 3
+refused 'character "z" (U+007A) at position 4' sample --model b --prompt "n_mzer"
 refused "--mask must be one character, it has 2" sample --model b --prompt "n__mber" --mask __
 refused 'character "z" (U+007A)' sample --model b --prompt "z_"
 refused "the prompt has 17 characters, more than the model's context of 16" sample --model b --prompt "_number number 12"
 
 ends_with 0 "${encdec[@]}" --context 8 --width 32 --steps 500 --lr 0.005 --out e
+tail -n 1 out | sed 's/^ *[^ ]* //' >suggested
+bash -c "\"$program\" $(cat suggested)" >out
+holds "what is suggested works as it stands" grep -qE "^AB[0-9]$" out
 ends_with 0 sample --model e --prompt "ab7" --temperature 0
 holds "an encoder-decoder answers" grep -qx "AB7" out
 ends_with 0 sample --model e --prompt "ab7" --temperature 0 --tokens 2
@@ -91,7 +103,9 @@ refused "the prompt is empty" sample --model e
 refused "the prompt has 9 characters, more than the model's context of 8" sample --model e --prompt ab1ab2ab3
 refused "--mask is for a bert" sample --model e --prompt ab1 --mask _
 sed -i 's/"architecture": "encdec"/"architecture": "gpt"/' e/config.json
-refused "the files are not of the same run" sample --model e --prompt ab1
+refused "for which a gpt needs a vocabulary of 14, but e/config.json says 16: the files are not of the same run" \
+  sample --model e --prompt ab1
+refused "the files are not of the same run" train --resume e
 sed -i 's/"architecture": "gpt"/"architecture": "rnn"/' e/config.json
 refused 'e/config.json: unknown architecture "rnn"' sample --model e --prompt ab1
 
@@ -126,6 +140,34 @@ refused "GiB of memory" train --text text.txt "${shape[@]}" --experts 900000000 
 refused "experts must be at most" train --text text.txt "${shape[@]}" --experts 9000000000000000000 --out run
 refused "per_token" train --text text.txt "${shape[@]}" --experts 2 --experts-per-token 3 --out run
 
+# Options that would change nothing, and values that are none
+while read -r option; do
+  # shellcheck disable=SC2086
+  refused "would change nothing here" train --text text.txt "${shape[@]}" $option --out run
+done <<END
+--rotary-base 500
+--positions alibi --rotary-fraction 0.5
+--positions learned --rotary-layout halves
+--relative-buckets 8
+--positions rotary --relative-max-distance 64
+--experts-per-token 1
+--balance 0.1
+--norm dyt --norm-eps 0.001
+--norm derf --norm-eps 0.001
+--optimizer sgd --beta2 0.9
+--optimizer adafactor --eps 1e-6
+--optimizer lion --eps 1e-6
+END
+refused "--seed: must be at least 0, it is -1" train --text text.txt "${shape[@]}" --seed -1 --out run
+refused "--seed: must be at least 0, it is -1" sample --model g --seed -1
+refused "--norm-bias: 2 not in" train --text text.txt "${shape[@]}" --norm-bias 2 --out run
+refused "recompute with a mixture of experts that has a balance loss" \
+  train --text text.txt "${shape[@]}" --experts 2 --recompute --out run
+ends_with 0 train --text text.txt "${shape[@]}" --width 8 --context 16 --steps 2 --experts 2 --balance 0 --recompute --out free
+ends_with 0 train --text text.txt "${shape[@]}" --width 8 --context 16 --steps 2 --experts 1 --out alone
+holds "one expert is all that a token can use" grep -q '"experts_per_token": 1' alone/config.json
+ends_with 0 "${encdec[@]}" --width 8 --context 100000000 --steps 1 --positions none --out roomy
+
 # A setting that can not work is found before --force touches the run that is there
 ends_with 0 "${bert[@]}" --width 8 --steps 2 --out keep
 cksum keep/* >keep.before
@@ -152,6 +194,11 @@ ends_with 0 schemes deepnorm --layers 18
 holds "constants for 18 layers" grep -qE "decoder-only +18 +2.449490 +0.288675 +36 +9216" out
 ends_with 0 schemes deepnorm --layers 18 --decoder-layers 18
 holds "and the paper's rounded ones" grep -qE "encoder beside a decoder +18 .*0.81 and 0.87: α = " out
+ends_with 0 schemes deepnorm --norm dyt
+holds "refused in the table" grep -qE "decoder-only .* refused$" out
+holds "with the reason" grep -q "^refused: deepnorm, .*which dyt and derf do not" out
+ends_with 0 schemes mix-ln --layers 100000
+holds "100,000 blocks are counted, not built" grep -qE "decoder-only +100000 .* 200001 +51200256" out
 ends_with 0 schemes keel --norm rms --json
 holds "JSON has the constant" grep -q '"alpha": 24.0' out
 ends_with 0 schemes --json

@@ -215,6 +215,13 @@ TEST_CASE(
   CHECK(difference(t5(x, {}, nn::evaluation()), usual(x, {}, nn::evaluation())) < 1e-5);
   CHECK(stddev_of_rows(t5.qkv.weight, 0, width) == Approx(stddev_of_rows(usual.qkv.weight, 0, width) / 2));
   CHECK(stddev_of_rows(t5.qkv.weight, width, 3 * width) == Approx(stddev_of_rows(usual.qkv.weight, width, 3 * width)));
+  // A norm of queries leaves nothing of their size, which is then the usual one.
+  for (const nn::QKNorm norm : {nn::QKNorm::PerHead, nn::QKNorm::FullWidth}) {
+    nn::SelfAttention normed({.width = width, .heads = heads, .scale = 1, .qk_norm = norm},
+                             {.base = nn::xavier_normal()});
+    nn::initialize(normed, Seed{1});
+    CHECK(stddev_of_rows(normed.qkv.weight, 0, width) == Approx(stddev_of_rows(usual.qkv.weight, 0, width)));
+  }
   // In a model it reaches every attention, also across.
   nn::ModelConfig config{.vocab = 7, .context = 4, .layers = 1, .heads = 2, .width = 8};
   const nn::EncoderDecoder without(config, Seed{1});

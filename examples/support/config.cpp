@@ -187,9 +187,25 @@ void read_section(const Json& json, const std::string& source, const char* name,
   reader.finish();
 }
 
-// Bytes for values, gradients and two averages, and for what a step keeps for its backward pass. Somewhat too few, so
-// that nothing that would work is refused.
-double least_memory(const nn::ModelConfig& c, int64_t batch) {
+// Numbers that an optimizer keeps for each parameter, at least.
+double averages(OptimizerKind kind) {
+  switch (kind) {
+    case OptimizerKind::SGD:
+    case OptimizerKind::Adafactor:
+      return 0;
+    case OptimizerKind::Lion:
+    case OptimizerKind::Muon:
+      return 1;
+    default:
+      return 2;
+  }
+}
+
+// Bytes for values, gradients and averages, and for what a step keeps for its backward pass. Somewhat too few, so that
+// nothing that would work is refused: pairs may be far shorter than the context, so that theirs count nothing.
+double least_memory(const RunConfig& config) {
+  const nn::ModelConfig& c = config.model;
+  const Recipe& r = config.recipe;
   const auto width = static_cast<double>(c.width);
   const auto layers = static_cast<double>(c.layers + c.decoder_layers);
   const auto hidden = static_cast<double>(c.hidden > 0 ? c.hidden : nn::default_hidden(c.activation, c.width));
@@ -197,17 +213,21 @@ double least_memory(const nn::ModelConfig& c, int64_t batch) {
   const double networks = static_cast<double>(std::max<int64_t>(c.mixture.experts, 1));
   const double parameters = layers * (4 * width * width + networks * 2 * width * hidden + 64) + rows * width;
   const double kept = layers * (c.recompute ? width : 6 * width + hidden) + static_cast<double>(c.vocab);
-  return sizeof(real) * (4 * parameters + static_cast<double>(batch) * static_cast<double>(c.context) * kept);
+  const double copies = 2 + averages(r.optimizer) + (r.ema > 0 ? 1 : 0);
+  const double tokens =
+      learns_pairs(config.architecture) ? 0 : static_cast<double>(r.batch) * static_cast<double>(c.context);
+  return sizeof(real) * (copies * parameters + tokens * kept);
 }
 
-void require_memory(const nn::ModelConfig& c, int64_t batch) {
-  const double needed = least_memory(c, batch);
+void require_memory(const RunConfig& config) {
+  const nn::ModelConfig& c = config.model;
+  const double needed = least_memory(config);
   const double present = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
   if (present > 0 && needed > present) {
     throw Error(fmt::format(
         "{} layers of width {} with batches of {} x {} need at least {:.0f} GiB of memory, this machine has "
         "{:.0f}: make one of these smaller",
-        c.layers, c.width, batch, c.context, needed / (1 << 30), present / (1 << 30)));
+        c.layers + c.decoder_layers, c.width, config.recipe.batch, c.context, needed / (1 << 30), present / (1 << 30)));
   }
 }
 
@@ -236,7 +256,7 @@ void check(const RunConfig& config) {
   if (!(m.norm.eps >= 0)) throw Error(str("norm_eps must be at least 0, it is ", m.norm.eps));
   if (!(m.rotary_base > 0)) throw Error(str("rotary_base must be above 0, it is ", m.rotary_base));
   check(config.recipe);
-  require_memory(m, config.recipe.batch);
+  require_memory(config);
   require_positive("log-every", config.reporting.log_every);
   require_positive("eval-every", config.reporting.eval_every);
   require_positive("save-every", config.reporting.save_every);

@@ -57,6 +57,8 @@ CharTokenizer tokenizer_of(std::u32string_view text, nn::Architecture architectu
 Corpus corpus_of(std::u32string_view text, const CharTokenizer& tokenizer, nn::Architecture architecture,
                  const std::string& source) {
   if (!learns_pairs(architecture)) return tokenizer.encode(text, source);
+  while (text.ends_with(U'\n')) text.remove_suffix(1);  // lines without anything at the end of a file
+  if (text.empty()) throw Error(source + " has no pairs: each line must be a source, one tab, and its target");
   std::vector<Pair> pairs;
   while (!text.empty()) {
     const auto end = std::min(text.find(U'\n'), text.size());

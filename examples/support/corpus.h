@@ -49,7 +49,8 @@ constexpr int32_t begin_token(int64_t vocab) {
 
 /// The characters of a text; where it holds pairs, those other than tabs and line ends.
 CharTokenizer tokenizer_of(std::u32string_view text, nn::Architecture architecture);
-/// The text as tokens; for encoder-decoder models each line is a pair "source<TAB>target". Throws Error that begins
+/// The text as tokens; for encoder-decoder models each line is a pair "source<TAB>target", and empty lines
+/// at the end are none. Throws Error that begins
 /// with `source` and names the line for one that is no pair, and for a character that the tokenizer does not know.
 Corpus corpus_of(std::u32string_view text, const CharTokenizer& tokenizer, nn::Architecture architecture,
                  const std::string& source);

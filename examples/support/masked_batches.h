@@ -20,7 +20,7 @@ class MaskedBatches : public BatchSource {
   int64_t validation_rows() const override { return windows_.validation_rows(); }
   Batch validation(int64_t first, int64_t size) const override;
   double unigram_entropy() const override { return windows_.unigram_entropy(); }
-  std::string description() const override { return windows_.description() + ", 15 % hidden"; }
+  std::string description() const override { return windows_.description() + ", 15 % asked for"; }
 
  private:
   /// Hides some positions of one window, given by its row in the batch.

@@ -18,9 +18,11 @@ PairBatches::PairBatches(std::vector<Pair> pairs, BatchOptions options)
   const int64_t count = std::ssize(pairs_);
   const int64_t to_validate = count / 10;
   if (to_validate == 0) {
-    throw Error(str(options_.path, " has ", count, " pairs that fit a context of ", options_.context,
-                    ", and at least 10 are needed, of which one validates; ", left_out_,
-                    left_out_ == 1 ? " is" : " are", " longer: use more pairs or a larger context"));
+    const std::string longer =
+        left_out_ == 0 ? "use more pairs" : str("use more pairs or a larger context, ", left_out_, " need one");
+    throw Error(str(options_.path, " has ", count == 1 ? "1 pair" : str(count, " pairs"), " that ",
+                    count == 1 ? "fits" : "fit", " a context of ", options_.context,
+                    ", and at least 10 are needed, of which one validates: ", longer));
   }
   training_ = count - to_validate;
   validation_ = spaced_rows(to_validate, options_.validation_rows);

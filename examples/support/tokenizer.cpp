@@ -47,10 +47,15 @@ bool CharTokenizer::contains(char32_t character) const {
   return std::ranges::binary_search(characters_, character);
 }
 
-std::vector<int32_t> CharTokenizer::encode(std::u32string_view text, const std::string& source) const {
+std::vector<int32_t> CharTokenizer::encode(std::u32string_view text, const std::string& source,
+                                           std::optional<Special> special) const {
   std::vector<int32_t> tokens;
   tokens.reserve(text.size());
   for (const char32_t c : text) {
+    if (special && c == special->character) {
+      tokens.push_back(special->token);
+      continue;
+    }
     const auto found = std::ranges::lower_bound(characters_, c);
     if (found == characters_.end() || *found != c) {
       throw Error(str(source, ": character ", character_name(c), " at position ", tokens.size() + 1,

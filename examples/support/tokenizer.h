@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,8 +23,14 @@ class CharTokenizer {
 
   int64_t size() const { return static_cast<int64_t>(characters_.size()); }
   bool contains(char32_t character) const;
+  /// A character that stands for a token which is not one of the characters, such as a gap's.
+  struct Special {
+    char32_t character;
+    int32_t token;
+  };
   /// Throws Error that starts with `source` and names the first unknown character and its position, counted from 1.
-  std::vector<int32_t> encode(std::u32string_view text, const std::string& source) const;
+  std::vector<int32_t> encode(std::u32string_view text, const std::string& source,
+                              std::optional<Special> special = {}) const;
   /// The character of a token as UTF-8. Throws Error for a number outside 0…size()-1.
   std::string decode(int32_t token) const;
   std::string decode(const std::vector<int32_t>& tokens) const;

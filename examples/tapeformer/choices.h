@@ -32,6 +32,20 @@ CLI::Option* add_choice(CLI::App& command, const std::string& name, Enum& value,
       ->default_str(std::string(name_of(value)));
 }
 
+/// For numbers without a sign, which a parser takes from "-1" too.
+inline CLI::Validator not_negative() {
+  const auto error_of = [](const std::string& given) -> std::string {
+    return given.find('-') == std::string::npos ? "" : "must be at least 0, it is " + given;
+  };
+  return {error_of, "", "not negative"};
+}
+
+/// A range for a number, which help does not repeat.
+template <class Value>
+CLI::Validator from_to(Value least, Value most) {
+  return CLI::Range(least, most).description("");
+}
+
 template <class Value>
 CLI::Option* add_number(CLI::App& command, const std::string& name, Value& value, const std::string& description) {
   return command.add_option(name, value, description)->capture_default_str();

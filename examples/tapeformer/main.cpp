@@ -1,4 +1,4 @@
-// tapeformer: trains a small GPT on a text and lets it write.
+// tapeformer: trains small Transformers and lets them write; shows what norms, schemes and schedules are.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -48,7 +48,9 @@ int main(int argc, char** argv) {
   tape::tool::prefer_short_waits(argv);
   open_standard_streams();
   int exit_code = 0;
-  CLI::App app("Trains a small GPT on a text, on the CPU, and lets it write.", "tapeformer");
+  CLI::App app(
+      "Trains small Transformers on the CPU: a text that goes on, gaps filled in, or a target for each source.",
+      "tapeformer");
   app.set_version_flag("--version", tapeformer::version_text, "Print version, processor and libraries, and exit");
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.require_subcommand(0, 1);  // none at all has a better message below
@@ -56,7 +58,10 @@ int main(int argc, char** argv) {
   app.footer(
       "Examples:\n"
       "  tapeformer train --text book.txt --out runs/book\n"
+      "  tapeformer train --pairs en-es.tsv --arch encdec --out runs/en-es\n"
       "  tapeformer sample --model runs/book --prompt \"Once upon\" --tokens 400\n"
+      "  tapeformer schedule --schedule cosine --plot cosine.svg\n"
+      "  tapeformer schemes deepnorm --layers 100\n"
       "  tapeformer train --help");
   tapeformer::add_train(app, argc > 0 ? argv[0] : "tapeformer", exit_code);
   tapeformer::add_sample(app, exit_code);

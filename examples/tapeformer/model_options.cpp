@@ -14,13 +14,14 @@ namespace tool = tape::tool;
 void add_norm_options(CLI::App& command, nn::ModelConfig& m) {
   command.option_defaults()->group("Norm");
   add_choice(command, "--norm", m.norm.kind, nn::norm_kind, "Which norm: layer, rms, scale, dyt or derf");
-  add_number(command, "--norm-eps", m.norm.eps, "Added to the variance or mean square");
+  add_number(command, "--norm-eps", m.norm.eps, "Added to the variance or mean square; scale: the least root");
   add_choice(command, "--norm-eps-place", m.norm.eps_place, nn::eps_place,
              "inside the root, or outside: layer and rms");
   command
-      .add_option_function<bool>(
-          "--norm-bias", [&m](bool given) { m.norm.bias = given; },
+      .add_option_function<std::string>(
+          "--norm-bias", [&m](const std::string& given) { m.norm.bias = given == "true"; },
           "true or false: a learned bias [layer, dyt, derf: true]")
+      ->check(CLI::IsMember({"true", "false"}).description(""))
       ->type_name("BOOL");
   command.add_flag_function(
       "--no-norm-gain", [&m](int64_t) { m.norm.gain = false; }, "Without the learned gain");
@@ -54,8 +55,9 @@ void add_feed_forward_options(CLI::App& command, nn::ModelConfig& m) {
              "relu, squared_relu, gelu, gelu_tanh, silu, swiglu, geglu or reglu");
   add_number(command, "--hidden", m.hidden, "Width inside; 0: 4 x --width (swiglu and its kin: 8/3 x)");
   add_number(command, "--experts", m.mixture.experts, "A mixture of so many networks; 0: one");
-  add_number(command, "--experts-per-token", m.mixture.per_token, "How many of them a token uses");
-  add_number(command, "--balance", m.mixture.balance, "Factor of the loss that spreads tokens over experts");
+  add_number(command, "--experts-per-token", m.mixture.per_token, "How many of them a token uses, at most --experts");
+  add_number(command, "--balance", m.mixture.balance,
+             "Factor of the loss that spreads tokens over experts; padding\ncounts as tokens do");
 }
 
 }  // namespace
@@ -68,7 +70,7 @@ void add_model_options(CLI::App& command, tool::RunConfig& config) {
   add_number(command, "--layers", m.layers, "Blocks; with encdec those of the encoder");
   add_number(command, "--decoder-layers", m.decoder_layers, "Blocks of encdec's decoder; 0: as --layers");
   add_number(command, "--width", m.width, "Numbers for each character; a multiple of --heads");
-  add_number(command, "--context", m.context, "Characters that the model sees at once");
+  add_number(command, "--context", m.context, "Characters that the model sees at once; longer pairs are\nleft out");
   add_choice(command, "--scheme", m.scheme, nn::scheme,
              "Where the norm sits: post, pre, deepnorm, sandwich, peri, sub-ln,\nadmin, keel, …; see tapeformer "
              "schemes");

@@ -5,13 +5,12 @@
 #include <string_view>
 #include <system_error>
 
-#include <tape/examples/support/config.h>
 #include <tape/examples/support/model.h>
-#include <tape/examples/support/run_folder.h>
 #include <tape/examples/support/sampling.h>
+#include <tape/examples/support/saved_run.h>
 #include <tape/examples/support/text.h>
-#include <tape/examples/support/tokenizer.h>
 
+#include "choices.h"
 #include "commands.h"
 
 namespace tapeformer {
@@ -45,13 +44,8 @@ struct Trained {
 };
 
 Trained load(const tool::RunFolder& folder) {
-  const tool::RunConfig config = tool::load_config(folder.config());
-  const tool::CharTokenizer tokenizer = tool::CharTokenizer::load(folder.tokenizer());
-  if (tool::vocabulary(tokenizer, config.architecture) != config.model.vocab) {
-    throw tape::Error(tape::str(folder.tokenizer(), " has ", tokenizer.size(), " characters, but ", folder.config(),
-                                " says ", config.model.vocab, ": the files are not of the same run"));
-  }
-  Trained trained{config, tokenizer, tool::Model(config.architecture, config.model, tape::Seed{})};
+  const tool::SavedRun run = tool::load_saved_run(folder);
+  Trained trained{run.config, run.tokenizer, tool::Model(run.config.architecture, run.config.model, tape::Seed{})};
   tape::nn::load(folder.model(), trained.model);
   return trained;
 }
@@ -68,25 +62,27 @@ void fill_in(const Trained& trained, const std::u32string& prompt, const Options
   if (mask.size() != 1) throw tape::Error(tape::str("--mask must be one character, it has ", mask.size()));
   if (prompt.find(mask) == std::u32string::npos)
     throw tape::Error(tape::str("--prompt has no ", tool::character_name(mask[0]), ", which marks what to fill in"));
-  std::vector<int32_t> tokens;
-  for (std::size_t i = 0; i < prompt.size(); ++i) {  // known text in pieces between the gaps
-    if (prompt[i] == mask[0]) {
-      tokens.push_back(tool::mask_token(trained.config.model.vocab));
-    } else {
-      tokens.push_back(
-          trained.tokenizer.encode(prompt.substr(i, 1), tape::str("--prompt, after ", i, " characters"))[0]);
-    }
-  }
+  const tool::CharTokenizer::Special gap{mask[0], tool::mask_token(trained.config.model.vocab)};
+  const std::vector<int32_t> tokens = trained.tokenizer.encode(prompt, "--prompt", gap);
   put(trained.tokenizer.decode(tool::fill_masks(trained.model.as<tape::nn::Bert>(), tokens, options.sampling)));
 }
 
-int sample(const Options& options, bool mask_given) {
+// Options that were given, of those that do not go with every architecture.
+struct Given {
+  bool mask, tokens;
+};
+
+int sample(const Options& options, const Given& given) {
   tool::check(options.sampling);
   const Trained trained = load(tool::RunFolder(options.model));
   const auto architecture = trained.config.architecture;
-  if (mask_given && architecture != tape::nn::Architecture::EncoderOnly)
+  const bool fills_in = architecture == tape::nn::Architecture::EncoderOnly;
+  if (given.mask && !fills_in)
     throw tape::Error(
         tape::str("--mask is for a bert: the model in ", options.model, " is a ", tool::name_of(architecture)));
+  if (given.tokens && fills_in)
+    throw tape::Error(tape::str("--tokens is not for a bert, as in ", options.model,
+                                ": it fills in as many characters as --prompt has gaps"));
   const std::u32string prompt = tool::decode_utf8(options.prompt, "--prompt");
   switch (architecture) {
     case tape::nn::Architecture::DecoderOnly:
@@ -114,8 +110,9 @@ void add_sample(CLI::App& app, int& exit_code) {
       ->type_name("TEXT");
   const CLI::Option* mask =
       command->add_option("--mask", options->mask, "Character that marks a gap, for a bert")->capture_default_str();
-  command->add_option("--tokens", options->sampling.tokens, "Characters to add, for encdec at most")
-      ->capture_default_str();
+  const CLI::Option* tokens =
+      command->add_option("--tokens", options->sampling.tokens, "Characters to add, for encdec at most; not for a bert")
+          ->capture_default_str();
   command
       ->add_option("--temperature", options->sampling.temperature,
                    "Below 1 careful, above 1 daring; 0 takes the most likely character")
@@ -124,6 +121,7 @@ void add_sample(CLI::App& app, int& exit_code) {
       ->type_name("K")
       ->capture_default_str();
   command->add_option("--seed", options->sampling.seed.value, "Another number gives another text")
+      ->check(not_negative())
       ->capture_default_str();
   add_threads(*command);
   command->footer(
@@ -132,7 +130,9 @@ void add_sample(CLI::App& app, int& exit_code) {
       "  tapeformer sample --model runs/book --tokens 2000 --temperature 0.7 --top-k 20 --seed 7 > new-book.txt\n"
       "  tapeformer sample --model runs/bert --prompt \"In the b_ginn_ng\" --temperature 0\n"
       "  tapeformer sample --model runs/en-es --prompt \"And God said\" --temperature 0");
-  command->callback([options, mask, &exit_code] { exit_code = sample(*options, mask->count() > 0); });
+  command->callback([options, mask, tokens, &exit_code] {
+    exit_code = sample(*options, {.mask = mask->count() > 0, .tokens = tokens->count() > 0});
+  });
 }
 
 }  // namespace tapeformer

@@ -2,16 +2,19 @@
 // the combinations that are refused.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <tape/core/error.h>
+#include <tape/nn/block.h>
 #include <tape/nn/model_config.h>
 #include <tape/nn/module.h>
-#include <tape/nn/stack.h>
 
 #include "choices.h"
 #include "commands.h"
@@ -54,14 +57,41 @@ bool is_refused(nn::Scheme scheme, const Options& o) {
   return nn::refusal_of(config_of(scheme, o)) != nullptr;
 }
 
-// Parameters of norms and learned gains: those of a stack, less those of one without any.
-int64_t added_parameters(nn::Scheme scheme, const Options& o, const nn::Depth& depth) {
-  const auto count = [&](nn::Scheme s) { return nn::count_parameters(nn::Stack(config_of(s, o), depth)); };
-  return count(scheme) - count(nn::Scheme::TFixup);
+// What decides how many parameters a block has: its plan, whatever the factors in it.
+using BlockKind = std::array<nn::Slots, 3>;
+
+BlockKind kind_of_block(nn::Scheme scheme, const nn::Depth& depth, int64_t layer) {
+  BlockKind kind;
+  const nn::Sublayer sublayers[] = {nn::Sublayer::SelfAttention, nn::Sublayer::CrossAttention,
+                                    nn::Sublayer::FeedForward};
+  for (std::size_t i = 0; i < kind.size(); ++i) {
+    kind[i] = nn::plan(scheme, depth, layer, sublayers[i]);
+    kind[i].input_scale = kind[i].skip = kind[i].branch = kind[i].skip_gain.start = kind[i].branch_gain.start = 1;
+  }
+  return kind;
 }
 
-std::string added_text(nn::Scheme scheme, const Options& o, const nn::Depth& depth) {
-  return is_refused(scheme, o) ? "refused with this norm" : fmt::format("{}", added_parameters(scheme, o, depth));
+// Parameters of norms and learned gains: those of the blocks, less those of as many without any, and of the norms
+// before and after them. Of blocks of one kind only the first is built: a thousand of them need not fit into memory.
+int64_t added_parameters(const nn::SchemeInfo& row, const Options& o, const nn::Depth& depth) {
+  const auto count = [&](nn::Scheme scheme, int64_t layer) {
+    return nn::count_parameters(nn::Block(config_of(scheme, o), depth, layer, ""));
+  };
+  const int64_t plain = count(nn::Scheme::TFixup, 0);
+  const int64_t of_norm = nn::count_parameters(nn::Norm(o.norm, o.width));
+  std::vector<std::pair<BlockKind, int64_t>> known;
+  int64_t sum = ((row.embedding_norm ? 1 : 0) + (row.final_norm ? 1 : 0)) * of_norm;
+  for (int64_t layer = 0; layer < depth.layers(); ++layer) {
+    const BlockKind kind = kind_of_block(row.scheme, depth, layer);
+    auto found = std::ranges::find(known, kind, &std::pair<BlockKind, int64_t>::first);
+    if (found == known.end()) found = known.insert(found, {kind, count(row.scheme, layer) - plain});
+    sum += found->second;
+  }
+  return sum;
+}
+
+std::string added_text(const nn::SchemeInfo& row, const Options& o, const nn::Depth& depth) {
+  return is_refused(row.scheme, o) ? "refused" : fmt::format("{}", added_parameters(row, o, depth));
 }
 
 std::string first_values(const nn::SchemeInfo& row) {
@@ -82,7 +112,7 @@ void print_overview(const Options& o) {
     if (has_constants(row)) line("constants", row.constants);
     line("norms",
          fmt::format("{} in a block, {} in all; parameters {}", nn::norms_in_block(row.scheme, depth, o.layers - 1),
-                     nn::norm_count(row.scheme, depth), added_text(row.scheme, o, depth)));
+                     nn::norm_count(row.scheme, depth), added_text(row, o, depth)));
     line("source", row.source);
   }
   fmt::print(
@@ -124,9 +154,11 @@ void print_details(const Options& o, const nn::SchemeInfo& row) {
   for (const Case& c : cases(o)) {
     const nn::SchemeConstants k = nn::scheme_constants(row.scheme, c.depth);
     fmt::print("{:<28}{:>8}{:>12.6f}{:>12.6f}{:>8}{:>12}{}\n", c.title, c.depth.layers(), k.alpha, k.beta,
-               nn::norm_count(row.scheme, c.depth), added_text(row.scheme, o, c.depth), rounded(row, c.depth));
+               nn::norm_count(row.scheme, c.depth), added_text(row, o, c.depth), rounded(row, c.depth));
   }
   fmt::print("\nparameters: those of norms ({}) and learned gains at width {}\n", name_of(o.norm), o.width);
+  if (const nn::Refusal* refusal = nn::refusal_of(config_of(row.scheme, o)))
+    fmt::print("refused: {}: {}\n", refusal->combination, refusal->reason);
 }
 
 Json scheme_json(const Options& o, const nn::SchemeInfo& row) {
@@ -149,7 +181,7 @@ Json scheme_json(const Options& o, const nn::SchemeInfo& row) {
          {"beta", k.beta},
          {"norms_in_last_block", nn::norms_in_block(row.scheme, c.depth, c.depth.layers() - 1)},
          {"norms", nn::norm_count(row.scheme, c.depth)},
-         {"parameters", is_refused(row.scheme, o) ? Json() : Json(added_parameters(row.scheme, o, c.depth))}});
+         {"parameters", is_refused(row.scheme, o) ? Json() : Json(added_parameters(row, o, c.depth))}});
   }
   return json;
 }
@@ -188,13 +220,13 @@ void add_schemes(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("schemes", "Print the tables of residual schemes and norms");
   command->add_option("name", options->name, "Tell more about this scheme")->type_name("NAME");
-  const CLI::Range depths(int64_t{1}, int64_t{10'000});
+  const CLI::Validator depths = from_to(int64_t{1}, int64_t{100'000});
   add_number(*command, "--layers", options->layers, "Blocks, in an encoder-decoder model those of the encoder")
       ->check(depths);
   command->add_option("--decoder-layers", options->decoder_layers, "Blocks of the decoder [as --layers]")
       ->check(depths);
   add_number(*command, "--width", options->width, "Width that parameters are counted for, with 4 heads")
-      ->check(CLI::Range(int64_t{4}, int64_t{1024}));
+      ->check(from_to(int64_t{4}, int64_t{1024}));
   add_choice(*command, "--norm", options->norm, nn::norm_kind, "Norm that parameters are counted for");
   command->add_flag("--json", options->json, "Everything, for programs");
   command->footer(

@@ -8,12 +8,13 @@
 #include <string>
 
 #include <tape/examples/support/numbers.h>
+#include <tape/examples/support/saved_run.h>
 #include <tape/examples/support/screen.h>
 #include <tape/examples/support/text.h>
-#include <tape/examples/support/tokenizer.h>
 #include <tape/examples/support/training_run.h>
 
 #include "commands.h"
+#include "suggestion.h"
 #include "train_options.h"
 
 namespace tapeformer {
@@ -23,23 +24,17 @@ namespace {
 namespace tool = tape::tool;
 using tape::Error;
 
-// A path as a shell takes it.
-std::string quoted(const std::string& path) {
-  const bool plain =
-      path.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%") ==
-      std::string::npos;
-  if (plain) return path;
-  std::string result = "'";
-  for (const char c : path) result += c == '\'' ? "'\\''" : std::string(1, c);
-  return result + "'";
-}
-
 // Everything about a run that has been checked and is ready to start.
 struct Prepared {
   tool::RunFolder folder;
-  int64_t characters;  // different ones
+  tool::CharTokenizer tokenizer;
   std::unique_ptr<tool::Trainer> trainer;
 };
+
+// What the loss is counted for.
+const char* target_of(tape::nn::Architecture architecture) {
+  return architecture == tape::nn::Architecture::EncoderOnly ? "character asked for" : "character";
+}
 
 void introduce(const Prepared& run) {
   const tool::RunConfig& config = run.trainer->config();
@@ -48,7 +43,7 @@ void introduce(const Prepared& run) {
   const bool encdec = tool::learns_pairs(config.architecture);
   const auto parameters = static_cast<double>(tape::nn::count_parameters(run.trainer->model()));
   tool::say(fmt::format("{}     {}: {}, {} different characters", encdec ? "pairs" : "text ", config.text.path,
-                        run.trainer->data().description(), run.characters));
+                        run.trainer->data().description(), run.tokenizer.size()));
   tool::say(
       fmt::format("model     {}, {} parameters: {} layers, {} heads, width {}, context {}",
                   tool::name_of(config.architecture), tool::short_number(parameters),
@@ -62,9 +57,9 @@ void introduce(const Prepared& run) {
   tool::say(fmt::format("          learning rate {}, schedule {} after {} steps of warm-up", r.lr, name_of(r.schedule),
                         r.warmup));
   tool::say(fmt::format("output    {}", run.folder.path()));
-  tool::say(fmt::format("loss      nats per {}character; blind guessing has {:.2f}, letter frequencies {:.2f}",
-                        config.architecture == tape::nn::Architecture::EncoderOnly ? "hidden " : "",
-                        std::log(static_cast<double>(m.vocab)), run.trainer->data().unigram_entropy()));
+  tool::say(fmt::format("loss      nats per {}; blind guessing has {:.2f}, letter frequencies {:.2f}",
+                        target_of(config.architecture), std::log(static_cast<double>(m.vocab)),
+                        run.trainer->data().unigram_entropy()));
 }
 
 tool::Corpus corpus_of(const std::u32string& text, const tool::CharTokenizer& tokenizer,
@@ -90,13 +85,12 @@ Prepared prepare_new(const TrainOptions& options) {
   folder.clear();
   tokenizer.save(folder.tokenizer());
   tool::save_config(folder.config(), config);
-  return {folder, tokenizer.size(), std::move(trainer)};
+  return {folder, tokenizer, std::move(trainer)};
 }
 
 Prepared prepare_resumed(const TrainOptions& options) {
   const tool::RunFolder folder(options.resume);
-  tool::RunConfig config = tool::load_config(folder.config());
-  const tool::CharTokenizer tokenizer = tool::CharTokenizer::load(folder.tokenizer());
+  auto [config, tokenizer] = tool::load_saved_run(folder);
   const int64_t eval_every = config.reporting.eval_every;
   options.apply_to(config);
   if (config.recipe.schedule == tool::ScheduleKind::Plateau && config.reporting.eval_every != eval_every) {
@@ -107,8 +101,7 @@ Prepared prepare_resumed(const TrainOptions& options) {
     throw Error(tape::str(config.text.path, " is not the text that this run began with: give that one with ",
                           tool::learns_pairs(config.architecture) ? "--pairs" : "--text"));
   }
-  if (!(tokenizer == tool::tokenizer_of(text, config.architecture)) ||
-      tool::vocabulary(tokenizer, config.architecture) != config.model.vocab) {
+  if (!(tokenizer == tool::tokenizer_of(text, config.architecture))) {
     throw Error(tape::str(folder.tokenizer(), " does not belong to ", config.text.path));
   }
   auto trainer = std::make_unique<tool::Trainer>(config, corpus_of(text, tokenizer, config));
@@ -123,18 +116,18 @@ Prepared prepare_resumed(const TrainOptions& options) {
   }
   folder.create();
   tool::save_config(folder.config(), config);
-  return {folder, tokenizer.size(), std::move(trainer)};
+  return {folder, tokenizer, std::move(trainer)};
 }
 
-// What a model can do, and the options for it.
-std::pair<const char*, const char*> sampling_of(tape::nn::Architecture architecture) {
+// What a model can do.
+const char* invitation_of(tape::nn::Architecture architecture) {
   switch (architecture) {
     case tape::nn::Architecture::EncoderOnly:
-      return {"let it fill in", "--prompt 'a text with g_ps' --mask _ --temperature 0"};
+      return "let it fill in";
     case tape::nn::Architecture::EncoderDecoder:
-      return {"let it answer", "--prompt 'a source' --temperature 0"};
+      return "let it answer";
     default:
-      return {"let it write", "--tokens 500"};
+      return "let it write";
   }
 }
 
@@ -158,12 +151,12 @@ int conclude(const Prepared& run, const std::string& program, const tool::RunRes
     case tool::RunResult::End::finished:
       break;
   }
-  const auto invitation = sampling_of(run.trainer->config().architecture);
-  tool::say(fmt::format("finished  {} steps in {}; validation loss {:.4f} ({:.2f} bits per character)",
-                        tool::grouped(steps), tool::clock_time(result.seconds), result.validation_loss,
-                        result.validation_loss / std::numbers::ln2));
-  tool::say(
-      fmt::format("{}:\n  {} sample --model {} {}", invitation.first, quoted(program), folder, invitation.second));
+  const auto architecture = run.trainer->config().architecture;
+  tool::say(fmt::format("finished  {} steps in {}; validation loss {:.4f} ({:.2f} bits per {})", tool::grouped(steps),
+                        tool::clock_time(result.seconds), result.validation_loss,
+                        result.validation_loss / std::numbers::ln2, target_of(architecture)));
+  tool::say(fmt::format("{}:\n  {} sample --model {} {}", invitation_of(architecture), quoted(program), folder,
+                        sample_options(*run.trainer, run.tokenizer)));
   return 0;
 }
 

@@ -57,7 +57,7 @@ void add_optimizer_options(CLI::App& command, tool::Recipe& r, Dependent& depend
 void add_recipe_options(CLI::App& command, tool::Recipe& r, Dependent& dependent) {
   command.option_defaults()->group("Training");
   add_number(command, "--steps", r.steps, "Updates of the weights");
-  add_number(command, "--batch", r.batch, "Pieces of text, each --context long, in a batch");
+  add_number(command, "--batch", r.batch, "Pieces of text, each --context long, or pairs, in a batch");
   add_number(command, "--accumulate", r.accumulate, "Batches for each step");
   command.add_option("--min-lr", dependent.min_lr, "Lowest learning rate [lr/10; one_cycle: lr/250000]");
   add_choice(command, "--schedule", r.schedule, tool::schedule_kind,
@@ -70,7 +70,8 @@ void add_recipe_options(CLI::App& command, tool::Recipe& r, Dependent& dependent
                   "30 %]")
       ->type_name("INT");
   add_number(command, "--clip", r.clip, "Largest norm of the gradient; 0: any");
-  add_number(command, "--seed", r.seed, "Number that first values, batches and dropout follow from");
+  add_number(command, "--seed", r.seed, "Number that first values, batches and dropout follow from")
+      ->check(not_negative());
 }
 
 void add_reporting_options(CLI::App& command, tool::RunConfig& config) {
@@ -78,7 +79,8 @@ void add_reporting_options(CLI::App& command, tool::RunConfig& config) {
   add_number(command, "--log-every", config.reporting.log_every, "Steps from line to line of metrics.jsonl");
   add_number(command, "--eval-every", config.reporting.eval_every, "Steps from validation to validation");
   add_number(command, "--save-every", config.reporting.save_every, "Steps from checkpoint to checkpoint");
-  add_number(command, "--eval-windows", config.recipe.validation_windows, "Validate on at most so many pieces of text");
+  add_number(command, "--eval-windows", config.recipe.validation_windows,
+             "Validate on at most so many pieces of text, or pairs");
   add_threads(command);
 }
 
@@ -103,6 +105,36 @@ void settle_resumed(const CLI::App& command, TrainOptions& options) {
   if (given("--save-every")) options.save_every = options.config.reporting.save_every;
 }
 
+// Options that would change nothing beside the others are refused: who gives one expects something of it.
+void refuse_idle(const CLI::App& command, const tool::RunConfig& config) {
+  const tape::nn::ModelConfig& m = config.model;
+  const bool rotary = m.positions == tape::nn::Positions::Rotary;
+  const bool relative = m.positions == tape::nn::Positions::RelativeBias;
+  const bool has_eps = m.norm.kind != tape::nn::NormKind::DyT && m.norm.kind != tape::nn::NormKind::Derf;
+  const tool::OptimizerKind optimizer = config.recipe.optimizer;
+  const bool lion = optimizer == tool::OptimizerKind::Lion;
+  const bool squares = optimizer != tool::OptimizerKind::SGD && optimizer != tool::OptimizerKind::Adafactor;
+  struct Rule {
+    const char* option;
+    bool is_used;
+    const char* by;
+  };
+  const Rule rules[] = {{"--rotary-base", rotary, "--positions rotary"},
+                        {"--rotary-fraction", rotary, "--positions rotary"},
+                        {"--rotary-layout", rotary, "--positions rotary"},
+                        {"--relative-buckets", relative, "--positions relative"},
+                        {"--relative-max-distance", relative, "--positions relative"},
+                        {"--experts-per-token", m.mixture.experts > 0, "--experts"},
+                        {"--balance", m.mixture.experts > 0, "--experts"},
+                        {"--norm-eps", has_eps, "--norm layer, rms and scale"},
+                        {"--beta2", squares, "optimizers other than sgd and adafactor"},
+                        {"--eps", squares && !lion, "optimizers other than sgd, lion and adafactor"}};
+  for (const Rule& rule : rules) {
+    if (!rule.is_used && command.get_option(rule.option)->count() > 0)
+      throw CLI::ValidationError(std::string(rule.option) + " would change nothing here: it is for " + rule.by);
+  }
+}
+
 void settle_new(const CLI::App& command, TrainOptions& options, const Dependent& dependent) {
   const auto given = [&command](const char* name) { return command.get_option(name)->count() > 0; };
   if (tool::learns_pairs(options.config.architecture)) {
@@ -118,6 +150,9 @@ void settle_new(const CLI::App& command, TrainOptions& options, const Dependent&
   }
   if (!given("--out")) options.out = "runs/" + std::filesystem::path(options.config.text.path).stem().string();
   if (options.out.empty()) throw CLI::ValidationError("--out must not be empty");
+  refuse_idle(command, options.config);
+  tape::nn::MixtureConfig& mixture = options.config.model.mixture;
+  if (mixture.experts > 0 && !given("--experts-per-token")) mixture.per_token = std::min<int64_t>(2, mixture.experts);
   dependent.settle(options.config.recipe);
   const bool free = options.config.recipe.optimizer == tool::OptimizerKind::ScheduleFree;
   if (free && !given("--schedule")) options.config.recipe.schedule = tool::ScheduleKind::Constant;

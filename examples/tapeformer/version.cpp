@@ -66,7 +66,7 @@ std::string version_text() {
     text +=
         "\n\nWARNING: this OpenBLAS has threads of its own, which get in the way of ours and cost much speed. On "
         "Debian\n"
-        "or Ubuntu: apt-get install libopenblas-serial-dev, then configure and build in a new build folder.";
+        "or Ubuntu: apt-get install libopenblas-openmp-dev, then configure and build in a new build folder.";
   }
   return text;
 }
