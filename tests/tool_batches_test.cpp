@@ -207,7 +207,7 @@ TEST_CASE("Pairs longer than the context are left out and counted; too few are r
   const PairBatches batches(twenty_pairs(), pair_options(12));  // the sources of 12 of them fit
   CHECK(has_parts(batches.description(), {"12 pairs", "a tenth to validate", "8 longer than the context of 12"}));
   CHECK(has_parts(error_of([] { PairBatches(twenty_pairs(), pair_options(9)); }),
-                  {"pairs.tsv has 9 pairs that fit a context of 9", "at least 10", "11 are longer"}));
+                  {"pairs.tsv has 9 pairs that fit a context of 9", "at least 10", "11 need one"}));
   // A target needs one position more than it is long.
   std::vector<Pair> pairs(10, Pair{{0}, {1, 2, 3}});
   CHECK_NOTHROW(PairBatches(pairs, pair_options(4)));
