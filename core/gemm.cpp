@@ -3,6 +3,7 @@
 #include <cblas.h>
 
 #include <algorithm>
+#include <bit>
 #include <mutex>
 
 #include <tape/core/error.h>
@@ -83,8 +84,8 @@ void call(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alph
                                          leading(lda), b, leading(ldb), beta, c, leading(ldc));
 }
 
-// Tiles of about this many rows and columns: large enough that a call reaches full speed, small enough that a product
-// of a small model still makes work for several threads.
+// Tiles: large enough that a call reaches full speed, small enough that a product of a small model still makes work for
+// several threads. Where there is a choice, their number is a power of two, which threads share out evenly.
 struct Tiles {
   int64_t rows, columns;  // of one tile
   int64_t down, across;   // number of tiles
@@ -100,13 +101,14 @@ int64_t part(int64_t n, int64_t parts) {
 }
 
 Tiles tile_grid(int64_t m, int64_t n) {
-  constexpr int64_t target_rows = 192;
-  constexpr int64_t target_columns = 1024;
+  constexpr int64_t most_rows = 256;
+  constexpr int64_t most_columns = 1024;
+  const auto down = std::bit_ceil(static_cast<uint64_t>(divide_up(m, most_rows)));
   Tiles t{};
-  t.rows = part(m, divide_up(m, target_rows));
-  t.columns = part(n, divide_up(n, target_columns));
+  t.rows = part(m, std::max<int64_t>(static_cast<int64_t>(down), m >= 192 ? 2 : 1));
+  t.columns = part(n, divide_up(n, most_columns));
   if (divide_up(m, t.rows) == 1 && m * n >= 64 * 64) {  // few rows: cut the columns finer, so that threads have work
-    t.columns = part(n, std::max<int64_t>(divide_up(n, target_columns), n >= 256 ? 4 : 2));
+    t.columns = part(n, std::max<int64_t>(divide_up(n, most_columns), n >= 256 ? 4 : 2));
   }
   t.down = divide_up(m, t.rows);
   t.across = divide_up(n, t.columns);

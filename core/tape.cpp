@@ -39,7 +39,8 @@ struct Slot {
   Shape shape;
   Storage gradient;  // empty until the first contribution; parameters keep theirs in the leaf
   LeafPtr leaf;
-  bool keep = false;  // watched or retained
+  bool keep = false;   // watched or retained
+  int32_t cheap = -1;  // number in State::cheap, when its value can be made again
 };
 
 }  // namespace
@@ -50,6 +51,12 @@ struct Tape::State {
   std::vector<Closure> closures;  // one for each node
   std::vector<int32_t> inputs;
   std::vector<Slot> slots;
+  struct Cheap {
+    Remake remake;
+    int64_t uses = 0;   // closures that will ask for the value
+    Tensor value = {};  // made again, while there are more
+  };
+  std::vector<Cheap> cheap;
   std::vector<int32_t> leaf_table;  // open addressing: slot of a leaf by the hash of its address, -1 empty
   std::size_t leaves = 0;
   Arena arena;
@@ -65,12 +72,18 @@ struct Tape::State {
   void destroy_closures() noexcept {
     for (std::size_t i = closures.size(); i-- > 0;) destroy(closures[i]);
   }
-  static void destroy(Closure& closure) noexcept {
-    if (closure.object) closure.destroy(std::exchange(closure.object, nullptr));
+  static void destroy(auto& function) noexcept {
+    if (function.object) function.destroy(std::exchange(function.object, nullptr));
+  }
+  void destroy(Cheap& c) noexcept {
+    destroy(c.remake);
+    c.value = Tensor();
   }
 
   void clear() noexcept {
     destroy_closures();
+    for (Cheap& c : cheap) destroy(c);
+    cheap.clear();
     nodes.clear();
     closures.clear();
     inputs.clear();
@@ -166,6 +179,20 @@ Tensor Tape::append(const char* op, Tensor y, std::initializer_list<const Tensor
   return y;
 }
 
+void Tape::make_cheap(const Tensor& y, Remake remake) {
+  State& s = *state_;
+  s.slots[static_cast<std::size_t>(y.slot_)].cheap = static_cast<int32_t>(s.cheap.size());
+  s.cheap.push_back({remake});
+}
+
+Saved::Saved(const Tensor& x) : x_(x) {
+  const Tape* tape = Tape::current();
+  if (!tape || x.tape_ != tape->id_ || tape->state_->slots[static_cast<std::size_t>(x.slot_)].cheap < 0) return;
+  ++tape->state_->cheap[static_cast<std::size_t>(tape->state_->slots[static_cast<std::size_t>(x.slot_)].cheap)].uses;
+  slot_ = x.slot_;
+  x_ = Tensor();
+}
+
 Tensor Tape::watch(const Tensor& value) {
   Tensor x = value.detach();
   x.tape_ = id_;
@@ -220,6 +247,7 @@ void Tape::backward(const Tensor& y, const Tensor& dy, Where where) {
       node.backward_ms = now_ms() - start;
     }
     State::destroy(s.closures[i]);  // what it saved goes back to the pool while unwinding
+    if (output.cheap >= 0) s.destroy(s.cheap[static_cast<std::size_t>(output.cheap)]);
   }
 }
 
@@ -280,6 +308,15 @@ Backward::Backward(Tape& tape, const NodeInfo& node, Storage dy)
 
 int32_t Backward::slot(int i) const {
   return tape_.input(node_.first_input + i);
+}
+
+Tensor Backward::value(const Saved& saved) {
+  if (saved.slot_ < 0) return saved.x_;
+  Tape::State& s = *tape_.state_;
+  Tape::State::Cheap& c = s.cheap[static_cast<std::size_t>(s.slots[static_cast<std::size_t>(saved.slot_)].cheap)];
+  const Tensor value = c.value ? c.value : c.remake.run(c.remake.object, *this);
+  c.value = --c.uses > 0 ? value : Tensor();
+  return value;
 }
 
 GradView Backward::grad(int i) {

@@ -69,12 +69,29 @@ struct GradView {
   }
 };
 
+/// A tensor as a backward closure keeps it, when it can do without having it all the time: where the op that made it
+/// was recorded as cheap, nothing is kept, and Backward::value makes it again. Captured in place of the tensor.
+class Saved {
+ public:
+  Saved() = default;
+  Saved(const Tensor& x);  // NOLINT: converts silently on purpose
+
+ private:
+  friend class Backward;
+  Tensor x_;           // absent where it is made again
+  int32_t slot_ = -1;  // then its number on the tape
+};
+
 /// What an op's backward closure sees: the gradient of its output, and the places for those of its inputs.
 class Backward {
  public:
   /// Gradient of the output, as large as the output.
   const real* dy() const { return dy_.as<real>(); }
   Tensor dy_tensor() const { return Tensor::on(shape_, dy_); }
+  /// What was saved: the tensor itself, or one with the same bits. To be asked for once, and dropped soon.
+  Tensor value(const Saved& saved);
+  /// Room for a gradient as large as the output's: that one's own, to be overwritten, where nothing else needs it.
+  Storage room_of_dy() const { return dy_.unique() ? dy_ : Storage::of<real>(shape_.size()); }
   /// False when input i is a constant: then its gradient must not be asked for.
   bool wants(int i) const { return slot(i) >= 0; }
   /// Place for the gradient of input i. Fill it completely before asking for that of another input: both may be the
@@ -132,19 +149,32 @@ class Tape {
  private:
   friend class Backward;
   friend class Op;
-  friend class Recording;
+  friend class Saved;
   struct State;
-  struct Closure {
+  // A function object in the arena.
+  template <class Result>
+  struct Function {
     void* object = nullptr;
-    void (*run)(void*, Backward&) = nullptr;
+    Result (*run)(void*, Backward&) = nullptr;
     void (*destroy)(void*) noexcept = nullptr;
   };
+  using Closure = Function<void>;
+  using Remake = Function<Tensor>;
+
+  template <class Result, class F>
+  Function<Result> keep(F&& f) {
+    using Object = std::decay_t<F>;
+    void* object = new (arena(sizeof(Object), alignof(Object))) Object(std::forward<F>(f));
+    return {object, [](void* o, Backward& b) -> Result { return (*static_cast<Object*>(o))(b); },
+            [](void* o) noexcept { static_cast<Object*>(o)->~Object(); }};
+  }
 
   int32_t slot_of(const Tensor& x) const;  // -1: a constant for this tape
   int32_t leaf_slot(const LeafPtr& leaf);
   bool tracks(std::initializer_list<const Tensor*> inputs) const;
   Tensor append(const char* op, Tensor y, std::initializer_list<const Tensor*> inputs, Closure closure, Cost cost,
                 double start_ms);
+  void make_cheap(const Tensor& y, Remake remake);
   void* arena(std::size_t bytes, std::size_t align);
 
   std::unique_ptr<State> state_;
@@ -198,6 +228,16 @@ class Op {
     if (!tape || !tape->tracks(inputs)) return y;
     return append(*tape, y, inputs, std::forward<F>(backward), cost);
   }
+  /// The same for an op that is cheap beside the memory of its result: closures of other ops that keep y as Saved keep
+  /// nothing. remake(b) computes it again, to the same bits, from what the op saved, when the first of them needs it.
+  template <class F, class G>
+  Tensor record_cheap(const Tensor& y, std::initializer_list<const Tensor*> inputs, F&& backward, G&& remake) const {
+    Tape* tape = Tape::current();
+    if (!tape || !tape->tracks(inputs)) return y;
+    const Tensor recorded = append(*tape, y, inputs, std::forward<F>(backward), {});
+    tape->make_cheap(recorded, tape->keep<Tensor>(std::forward<G>(remake)));
+    return recorded;
+  }
   /// The same, recorded also when no input is tracked: for an op whose closure reaches parameters by itself.
   template <class F>
   Tensor record_always(const Tensor& y, std::initializer_list<const Tensor*> inputs, F&& backward,
@@ -211,11 +251,7 @@ class Op {
   template <class F>
   Tensor append(Tape& tape, const Tensor& y, std::initializer_list<const Tensor*> inputs, F&& backward,
                 Cost cost) const {
-    using Function = std::decay_t<F>;
-    void* object = new (tape.arena(sizeof(Function), alignof(Function))) Function(std::forward<F>(backward));
-    const Tape::Closure closure{object, [](void* f, Backward& b) { (*static_cast<Function*>(f))(b); },
-                                [](void* f) noexcept { static_cast<Function*>(f)->~Function(); }};
-    return tape.append(name_, y, inputs, closure, cost, start_ms_);
+    return tape.append(name_, y, inputs, tape.keep<void>(std::forward<F>(backward)), cost, start_ms_);
   }
 
   const char* name_;

@@ -69,6 +69,7 @@ class Tensor {
  private:
   friend class Tape;
   friend class Parameter;
+  friend class Saved;
 
   Shape shape_;
   Storage storage_;

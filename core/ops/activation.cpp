@@ -47,6 +47,17 @@ real silu_slope(real x) {
   return s * (1 + x * (1 - s));
 }
 
+template <class F>
+Tensor gate_with(const Tensor& gate, const Tensor& up, F f) {
+  Tensor y = Tensor::uninitialized(gate.shape());
+  parallel_for(gate.size(), elementwise_grain,
+               [=, g = gate.data(), u = up.data(), out = y.mutable_data()](int64_t begin, int64_t end) {
+#pragma omp simd
+                 for (int64_t i = begin; i < end; ++i) out[i] = f(g[i]) * u[i];
+               });
+  return y;
+}
+
 // y = f(g) ⊙ u     dg = dy ⊙ u ⊙ f'(g)   du = dy ⊙ f(g)      saves g and u; both gradients come from one walk
 template <class F, class Slope>
 Tensor gated(const char* name, const Tensor& gate, const Tensor& up, Where where, F f, Slope slope) {
@@ -54,15 +65,9 @@ Tensor gated(const char* name, const Tensor& gate, const Tensor& up, Where where
   op.need({&gate, &up});
   if (gate.shape() != up.shape()) op.fail(str("gate ", gate.shape(), " and up ", up.shape(), " must have one shape"));
   const int64_t size = gate.size();
-  Tensor y = Tensor::uninitialized(gate.shape());
-  parallel_for(size, elementwise_grain,
-               [=, g = gate.data(), u = up.data(), out = y.mutable_data()](int64_t begin, int64_t end) {
-#pragma omp simd
-                 for (int64_t i = begin; i < end; ++i) out[i] = f(g[i]) * u[i];
-               });
-  return op.record(y, {&gate, &up}, [gate, up, size, f, slope](Backward& b) {
+  const auto backward = [gate, up, size, f, slope](Backward& b) {
     Storage dgate = Storage::of<real>(size);
-    Storage dup = Storage::of<real>(size);
+    Storage dup = b.room_of_dy();
     parallel_for(size, elementwise_grain,
                  [=, g = gate.data(), u = up.data(), dy = b.dy(), dg = dgate.as<real>(), du = dup.as<real>()](
                      int64_t begin, int64_t end) {
@@ -77,7 +82,9 @@ Tensor gated(const char* name, const Tensor& gate, const Tensor& up, Where where
                  });
     if (b.wants(0)) b.give(0, std::move(dgate));
     if (b.wants(1)) b.give(1, std::move(dup));
-  });
+  };
+  return op.record_cheap(gate_with(gate, up, f), {&gate, &up}, backward,
+                         [gate, up, f](Backward&) { return gate_with(gate, up, f); });
 }
 
 }  // namespace

@@ -6,17 +6,43 @@
 
 #include <tape/core/ops/rows.h>
 #include <tape/core/parallel.h>
+#include <tape/core/small_gemm.h>
 
 namespace tape::inline TAPE_ABI {
 
 namespace {
 
 constexpr real infinity = std::numeric_limits<real>::infinity();
-constexpr int64_t block_rows = 64;  // queries whose scores are in memory at a time
+constexpr int64_t block_rows = 32;  // queries whose scores are in memory at a time
 
 // Keys begin … end-1.
 struct KeyRange {
   int64_t begin = 0, end = 0;
+};
+
+// The second factor of products whose first has a row for each query of a block: packed, which costs as much as the
+// products of a few queries, or as it is.
+class KeyFactor {
+ public:
+  KeyFactor(Transpose transpose, ConstMatrix m, bool packs, real* room)
+      : transpose_(transpose), plain_(m), packed_(packs ? pack(transpose, m, room) : Packed()) {}
+
+  // C = alpha·A·F for the part of F that belongs to keys begin … begin+count-1: columns of a transposed F, rows of
+  // another. `begin` is a multiple of `panel`.
+  void multiply(real alpha, ConstMatrix a, int64_t begin, int64_t count, MutableMatrix c) const {
+    if (!packed_.data) {
+      gemm_serial(Transpose::no, transpose_, alpha, a, plain_.row_range(begin, count), 0, c);
+    } else if (transpose_ == Transpose::yes) {
+      small_gemm(Transpose::no, alpha, a, packed_.column_range(begin, count), 0, c);
+    } else {
+      small_gemm(Transpose::no, alpha, a, packed_.row_range(begin, count), 0, c);
+    }
+  }
+
+ private:
+  Transpose transpose_;
+  ConstMatrix plain_;
+  Packed packed_;
 };
 
 // A block of queries of one head and the scores it needs: keys that no query of the block sees are not computed, at
@@ -28,7 +54,7 @@ class QueryBlock {
     valid_ = p_.key_lengths ? std::clamp<int64_t>(p_.key_lengths.data()[b], 0, p_.keys) : p_.keys;
     keys_ = {seen_by(first).begin, seen_by(first + rows_ - 1).end};
     if (p_.segments) narrow_to_segments();
-    keys_.begin -= keys_.begin % 4;  // dropout's random words come in fours
+    keys_.begin -= keys_.begin % panel;  // packed keys come in panels, and dropout's random words in fours
     if (keys_.begin >= keys_.end) keys_ = {};
   }
 
@@ -40,15 +66,16 @@ class QueryBlock {
   Matrix<T> queries_of(Matrix<T> m) const {
     return m.row_range(first_, rows_);
   }
-  template <class T>
-  Matrix<T> keys_of(Matrix<T> m) const {
-    return m.row_range(keys_.begin, keys());
+  MutableMatrix keys_of(MutableMatrix m) const { return m.row_range(keys_.begin, keys()); }
+  // c = alpha·a·f, with the rows or columns of f that the block needs.
+  void multiply(real alpha, ConstMatrix a, const KeyFactor& f, MutableMatrix c) const {
+    f.multiply(alpha, a, keys_.begin, keys(), c);
   }
 
   // scores (rows, keys) = cap(scale·Q·Kᵀ) + bias + mask, -infinity where a key is hidden from a query. `slopes`, of the
   // same size, becomes cap' there, if given.
-  void scores(ConstMatrix q, ConstMatrix k, real* scores, real* slopes = nullptr) const {
-    gemm_serial(Transpose::no, Transpose::yes, p_.scale, queries_of(q), keys_of(k), 0, {scores, rows_, keys()});
+  void scores(ConstMatrix q, const KeyFactor& k_transposed, real* scores, real* slopes = nullptr) const {
+    multiply(p_.scale, queries_of(q), k_transposed, {scores, rows_, keys()});
     if (p_.softcap > 0) cap(scores, slopes);
     for (int64_t i = 0; i < rows_; ++i) {
       real* row = scores + i * keys();
@@ -178,21 +205,14 @@ void zero(MutableMatrix m) {
   for (int64_t i = 0; i < m.rows; ++i) std::fill_n(m.data + i * m.ld, m.columns, real{0});
 }
 
-// out += A·B or out = A·B, where a block without keys gives zeros.
-void product(Transpose ta, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix out) {
-  if (b.rows > 0) {
-    gemm_serial(ta, Transpose::no, alpha, a, b, beta, out);
-  } else if (beta == 0) {
-    zero(out);
-  }
-}
-
 // One head's matrices in backward, and room for a block of scores in each of the last three.
 struct HeadBackward {
-  ConstMatrix q, k, v, out, dout;
+  ConstMatrix q, out, dout;
+  const KeyFactor &k, &k_transposed, &v_transposed;
   MutableMatrix dq, dk, dv;
-  const real* lse;  // (T)
-  real* dbias;      // (2S - 1) by distance, or null
+  const real* lse;     // (T)
+  real* dbias;         // (2S - 1) by distance, or null
+  real* packed_block;  // room for rows of a block of queries
   real* weights;
   real* dscores;
   real* slopes;  // null without a cap
@@ -206,9 +226,8 @@ void block_backward(const AttentionProblem& p, const HeadBackward& m, const Quer
     zero(block.queries_of(m.dq));
     return;
   }
-  block.scores(m.q, m.k, m.weights, m.slopes);
-  gemm_serial(Transpose::no, Transpose::yes, 1, block.queries_of(m.dout), block.keys_of(m.v), 0,
-              {m.dscores, rows, keys});
+  block.scores(m.q, m.k_transposed, m.weights, m.slopes);
+  block.multiply(1, block.queries_of(m.dout), m.v_transposed, {m.dscores, rows, keys});
   for (int64_t i = 0; i < rows; ++i) {
     const int64_t t = block.first() + i;
     real* weight = m.weights + i * keys;
@@ -228,9 +247,10 @@ void block_backward(const AttentionProblem& p, const HeadBackward& m, const Quer
   }
   const ConstMatrix weight_block(m.weights, rows, keys);
   const ConstMatrix ds_block(m.dscores, rows, keys);
-  product(Transpose::yes, 1, weight_block, block.queries_of(m.dout), 1, block.keys_of(m.dv));
-  product(Transpose::no, p.scale, ds_block, block.keys_of(m.k), 0, block.queries_of(m.dq));
-  product(Transpose::yes, p.scale, ds_block, block.queries_of(m.q), 1, block.keys_of(m.dk));
+  const auto packed = [&](ConstMatrix of) { return pack(Transpose::no, block.queries_of(of), m.packed_block); };
+  small_gemm(Transpose::yes, 1, weight_block, packed(m.dout), 1, block.keys_of(m.dv));
+  block.multiply(p.scale, ds_block, m.k, block.queries_of(m.dq));
+  small_gemm(Transpose::yes, p.scale, ds_block, packed(m.q), 1, block.keys_of(m.dk));
 }
 
 // The gradients of one head's biases, from all distances to their buckets.
@@ -245,18 +265,22 @@ void sum_buckets(const AttentionProblem& p, const real* dbias, real* out) {
 // S = cap(scale·Q·Kᵀ) + bias + mask    lse_i = log Σ_j e^S_ij    P = e^(S - lse)    O = drop(P)·V
 void attention_forward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<const real> k,
                        HeadsView<const real> v, HeadsView<real> out, real* lse) {
-  parallel_tasks(p.batch * p.heads, block_rows * p.keys, [&](int64_t task, real* weights) {
+  const bool packs = p.queries >= 8;
+  const int64_t k_size = packed_size(p.head_size, p.keys);
+  const int64_t v_size = packed_size(p.keys, p.head_size);
+  parallel_tasks(p.batch * p.heads, k_size + v_size + block_rows * p.keys, [&](int64_t task, real* scratch) {
     const int64_t b = task / p.heads;
     const int64_t h = task % p.heads;
     const int64_t g = h / p.queries_per_key_head();
     const ConstMatrix q_head = q.head(b, h, p.queries, p.head_size);
-    const ConstMatrix k_head = k.head(b, g, p.keys, p.head_size);
-    const ConstMatrix v_head = v.head(b, g, p.keys, p.head_size);
+    const KeyFactor k_transposed(Transpose::yes, k.head(b, g, p.keys, p.head_size), packs, scratch);
+    const KeyFactor v_head(Transpose::no, v.head(b, g, p.keys, p.head_size), packs, scratch + k_size);
+    real* const weights = scratch + k_size + v_size;
     const MutableMatrix out_head = out.head(b, h, p.queries, p.head_size);
     for (int64_t first = 0; first < p.queries; first += block_rows) {
       const QueryBlock block(p, b, h, first);
       const int64_t keys = block.keys();
-      block.scores(q_head, k_head, weights);
+      block.scores(q_head, k_transposed, weights);
       for (int64_t i = 0; i < block.rows(); ++i) {
         real* row = weights + i * keys;
         const real top = row_max(row, keys);
@@ -271,7 +295,7 @@ void attention_forward(const AttentionProblem& p, HeadsView<const real> q, Heads
         row_lse = top + std::log(sum);
         if (p.dropout > 0) block.drop(i, row);
       }
-      product(Transpose::no, 1, {weights, block.rows(), keys}, block.keys_of(v_head), 0, block.queries_of(out_head));
+      block.multiply(1, {weights, block.rows(), keys}, v_head, block.queries_of(out_head));
     }
   });
 }
@@ -284,8 +308,12 @@ void attention_backward(const AttentionProblem& p, HeadsView<const real> q, Head
                         HeadsView<const real> v, HeadsView<const real> out, const real* lse, HeadsView<const real> dout,
                         const AttentionGradients& gradients) {
   const int64_t block_size = block_rows * p.keys;
-  const int64_t blocks = p.softcap > 0 ? 3 : 2;
-  const int64_t scratch_size = blocks * block_size + (gradients.bias ? 2 * p.keys : 0);
+  const int64_t transposed_size = packed_size(p.head_size, p.keys);
+  const int64_t k_size = packed_size(p.keys, p.head_size);
+  // In this order: packed Kᵀ, Vᵀ and K, rows of a block, two or three blocks of scores, gradients by distance.
+  const int64_t blocks_at = 2 * transposed_size + k_size + packed_size(block_rows, p.head_size);
+  const int64_t dbias_at = blocks_at + (p.softcap > 0 ? 3 : 2) * block_size;
+  const int64_t scratch_size = dbias_at + (gradients.bias ? 2 * p.keys : 0);
   parallel_tasks(p.batch * p.kv_heads, scratch_size, [&](int64_t task, real* scratch) {
     const int64_t b = task / p.kv_heads;
     const int64_t g = task % p.kv_heads;
@@ -293,21 +321,27 @@ void attention_backward(const AttentionProblem& p, HeadsView<const real> q, Head
     const MutableMatrix dv_head = gradients.v.head(b, g, p.keys, p.head_size);
     zero(dk_head);
     zero(dv_head);
+    const ConstMatrix k_head = k.head(b, g, p.keys, p.head_size);
+    const KeyFactor k_transposed(Transpose::yes, k_head, true, scratch);
+    const KeyFactor v_transposed(Transpose::yes, v.head(b, g, p.keys, p.head_size), true, scratch + transposed_size);
+    const KeyFactor k_plain(Transpose::no, k_head, true, scratch + 2 * transposed_size);
     for (int64_t h = g * p.queries_per_key_head(); h < (g + 1) * p.queries_per_key_head(); ++h) {
       const int64_t head = b * p.heads + h;
       const HeadBackward m{.q = q.head(b, h, p.queries, p.head_size),
-                           .k = k.head(b, g, p.keys, p.head_size),
-                           .v = v.head(b, g, p.keys, p.head_size),
                            .out = out.head(b, h, p.queries, p.head_size),
                            .dout = dout.head(b, h, p.queries, p.head_size),
+                           .k = k_plain,
+                           .k_transposed = k_transposed,
+                           .v_transposed = v_transposed,
                            .dq = gradients.q.head(b, h, p.queries, p.head_size),
                            .dk = dk_head,
                            .dv = dv_head,
                            .lse = lse + head * p.queries,
-                           .dbias = gradients.bias ? scratch + blocks * block_size : nullptr,
-                           .weights = scratch,
-                           .dscores = scratch + block_size,
-                           .slopes = p.softcap > 0 ? scratch + 2 * block_size : nullptr};
+                           .dbias = gradients.bias ? scratch + dbias_at : nullptr,
+                           .packed_block = scratch + 2 * transposed_size + k_size,
+                           .weights = scratch + blocks_at,
+                           .dscores = scratch + blocks_at + block_size,
+                           .slopes = p.softcap > 0 ? scratch + blocks_at + 2 * block_size : nullptr};
       if (m.dbias) std::fill_n(m.dbias, 2 * p.keys, real{0});
       for (int64_t first = 0; first < p.queries; first += block_rows) {
         block_backward(p, m, QueryBlock(p, b, h, first));

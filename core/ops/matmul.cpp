@@ -104,15 +104,16 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Where w
   const Cost cost{.flops = 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out)};
   return op.record(
       y, {&x, &weight, &bias},
-      [x, weight, rows, in, out](Backward& b) {
-        const ConstMatrix dy(b.dy(), rows, out);
+      [x = Saved(x), weight, rows, in, out](Backward& b) {
+        const ConstMatrix dy(b.dy(), rows, out);  // dW first: then x, where it was made again, is gone before dx comes
+        if (b.wants(1)) {
+          const Tensor input = b.value(x);
+          const GradView dw = b.grad(1);
+          gemm(Transpose::yes, Transpose::no, 1, dy, {input.data(), rows, in}, dw.beta(), {dw.data, out, in});
+        }
         if (b.wants(0)) {
           const GradView dx = b.grad(0);
           gemm(Transpose::no, Transpose::no, 1, dy, {weight.data(), out, in}, dx.beta(), {dx.data, rows, in});
-        }
-        if (b.wants(1)) {
-          const GradView dw = b.grad(1);
-          gemm(Transpose::yes, Transpose::no, 1, dy, {x.data(), rows, in}, dw.beta(), {dw.data, out, in});
         }
         if (b.wants(2)) {
           const GradView db = b.grad(2);

@@ -96,6 +96,14 @@ RowStatistics row_statistics(const real* x, int64_t n, double eps, EpsPlace plac
   return s;
 }
 
+// y = x̂ ⊙ (w + offset) + b for one row. One function for the forward pass and for making y again, so that both give the
+// same bits.
+[[gnu::noinline]] void write_row(const real* x, const RowStatistics& s, const real* w, real offset, const real* b,
+                                 int64_t columns, real* y) {
+#pragma omp simd
+  for (int64_t c = 0; c < columns; ++c) y[c] = s.normalized(x[c]) * (w ? w[c] + offset : 1) + (b ? b[c] : 0);
+}
+
 // ⌈partial·columns⌉, at least 1. Rounding does not make 0.07·100 eight.
 int64_t columns_seen(double partial, int64_t columns) {
   const double share = partial * static_cast<double>(columns);
@@ -139,16 +147,15 @@ Tensor normalize(const char* name, const Tensor& x, const Tensor& weight, const 
                 out = y.mutable_data(), stats = saved.as<RowStatistics>()](int64_t begin, int64_t end) {
                  for (int64_t row = begin; row < end; ++row) {
                    const real* xr = in + row * columns;
-                   real* yr = out + row * columns;
-                   const RowStatistics s = stats[row] = row_statistics<centered>(xr, seen, eps, place);
-#pragma omp simd
-                   for (int64_t c = 0; c < columns; ++c)
-                     yr[c] = s.normalized(xr[c]) * (w ? w[c] + offset : 1) + (b ? b[c] : 0);
+                   stats[row] = row_statistics<centered>(xr, seen, eps, place);
+                   write_row(xr, stats[row], w, offset, b, columns, out + row * columns);
                  }
                });
 
-  return op.record(y, {&x, &weight, &bias}, [x, weight, saved, rows, columns, seen, offset](Backward& back) {
-    const real* in = x.data();
+  const Saved input(x);
+  const auto backward = [input, weight, saved, rows, columns, seen, offset](Backward& back) {
+    const Tensor kept = back.value(input);
+    const real* in = kept.data();
     const real* w = weight.data();
     const real* dy = back.dy();
     const auto* stats = saved.as<RowStatistics>();
@@ -183,13 +190,26 @@ Tensor normalize(const char* name, const Tensor& x, const Tensor& weight, const 
         for (int64_t c = seen; c < columns; ++c) dx.put(row * columns + c, s.r * (g(c) - mean_g));
       }
     });
-    for (const int input : {1, 2}) {
-      if (!back.wants(input)) continue;
-      const GradView d = back.grad(input);
-      const real* sums = totals.as<real>() + (input - 1) * columns;
+    for (const int parameter : {1, 2}) {
+      if (!back.wants(parameter)) continue;
+      const GradView d = back.grad(parameter);
+      const real* sums = totals.as<real>() + (parameter - 1) * columns;
       for (int64_t c = 0; c < columns; ++c) d.put(c, sums[c]);
     }
-  });
+  };
+  const auto remake = [input, weight, bias, saved, rows, columns, offset](Backward& back) {
+    const Tensor kept = back.value(input);
+    Tensor again = Tensor::uninitialized(kept.shape());
+    parallel_for(rows, row_grain(columns),
+                 [=, in = kept.data(), w = weight.data(), b = bias.data(), out = again.mutable_data(),
+                  stats = saved.as<RowStatistics>()](int64_t begin, int64_t end) {
+                   for (int64_t row = begin; row < end; ++row) {
+                     write_row(in + row * columns, stats[row], w, offset, b, columns, out + row * columns);
+                   }
+                 });
+    return again;
+  };
+  return op.record_cheap(y, {&x, &weight, &bias}, backward, remake);
 }
 
 }  // namespace

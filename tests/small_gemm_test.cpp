@@ -1,0 +1,112 @@
+// Products of small matrices against a naive product in double, of whole packed matrices and of parts.
+#include <tape/core/small_gemm.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "catch.h"
+#include "support/tensors.h"
+
+namespace tape::test {
+
+namespace {
+
+struct Case {
+  Transpose ta, tb;
+  int64_t m, n, k;
+  real alpha, beta;
+};
+
+// The largest error in units of the bound for any order of summation.
+double error_in_bounds(const Case& p, const Tensor& a, const Tensor& b, const Tensor& before, const Tensor& c) {
+  const auto at = [](Transpose t, const Tensor& x, int64_t i, int64_t j) {
+    return static_cast<double>(t == Transpose::yes ? x.data()[j * x.last() + i] : x.data()[i * x.last() + j]);
+  };
+  double worst = 0;
+  for (int64_t i = 0; i < p.m; ++i) {
+    for (int64_t j = 0; j < p.n; ++j) {
+      double sum = 0;
+      double size = 0;
+      for (int64_t s = 0; s < p.k; ++s) {
+        const double term = at(p.ta, a, i, s) * at(p.tb, b, s, j);
+        sum += term;
+        size += std::abs(term);
+      }
+      const double kept = p.beta == 0 ? 0 : static_cast<double>(before.data()[i * p.n + j]);
+      const double alpha = static_cast<double>(p.alpha);
+      const double bound = static_cast<double>(p.k + 3) * static_cast<double>(std::numeric_limits<real>::epsilon()) *
+                           (std::abs(alpha) * size + std::abs(kept));
+      const double error = std::abs(static_cast<double>(c.data()[i * p.n + j]) - (alpha * sum + kept));
+      worst = std::max(worst, bound > 0 ? error / bound : error);
+    }
+  }
+  return worst;
+}
+
+Shape shape_of(Transpose t, int64_t rows, int64_t columns) {
+  return t == Transpose::yes ? Shape{columns, rows} : Shape{rows, columns};
+}
+
+ConstMatrix matrix(const Tensor& x) {
+  return {x.data(), x.rows(), x.last()};
+}
+
+}  // namespace
+
+TEST_CASE("Small products are right for all sizes around those of registers and panels", "[core][gemm]") {
+  for (const Transpose ta : {Transpose::no, Transpose::yes}) {
+    for (const Transpose tb : {Transpose::no, Transpose::yes}) {
+      for (const int64_t m : {1, 2, 5, 6, 7, 13}) {
+        for (const int64_t n : {int64_t{1}, panel - 1, panel, panel + 1, 2 * panel + 3}) {
+          for (const int64_t k : {0, 1, 3, 40}) {
+            for (const real beta : {real{0}, real{1}}) {
+              const Case p{ta, tb, m, n, k, real{0.5}, beta};
+              const Tensor a = random_tensor(shape_of(ta, m, k), 1);
+              const Tensor b = random_tensor(shape_of(tb, k, n), 2);
+              const Tensor before = beta == 0 ? Tensor::full({m, n}, NAN) : random_tensor({m, n}, 3);
+              std::vector<real> room(static_cast<std::size_t>(packed_size(k, n)));
+              Tensor c = before.copy();
+              const ConstMatrix left(a.data(), a.shape()[0], a.shape()[1]);
+              const ConstMatrix right(b.data(), b.shape()[0], b.shape()[1]);
+              small_gemm(ta, p.alpha, left, pack(tb, right, room.data()), beta, {c.mutable_data(), m, n});
+              INFO(m << " x " << n << " x " << k);
+              CHECK(error_in_bounds(p, a, b, before, c) <= 1);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("Rows and columns of a packed matrix enter products as they are", "[core][gemm]") {
+  const int64_t k = 20;
+  const int64_t n = 3 * panel;
+  const Tensor b = random_tensor({k, n}, 1);
+  const Tensor a = random_tensor({4, 7}, 2);
+  std::vector<real> room(static_cast<std::size_t>(packed_size(k, n)));
+  const Packed packed = pack(Transpose::no, matrix(b), room.data());
+  // Rows 5 … 11, columns from the second panel on.
+  const int64_t columns = n - panel - 3;
+  Tensor part = Tensor::uninitialized({7, columns});
+  for (int64_t i = 0; i < 7; ++i)
+    std::copy_n(b.data() + (5 + i) * n + panel, columns, part.mutable_data() + i * columns);
+  Tensor c = Tensor::zeros({4, columns});
+  small_gemm(Transpose::no, 1, matrix(a), packed.row_range(5, 7).column_range(panel, columns), 0,
+             {c.mutable_data(), 4, columns});
+  CHECK(error_in_bounds({Transpose::no, Transpose::no, 4, columns, 7, 1, 0}, a, part, c, c) <= 1);
+}
+
+TEST_CASE("A product writes within the rows of a larger matrix only", "[core][gemm]") {
+  const Tensor a = random_tensor({3, 4}, 1);
+  const Tensor b = random_tensor({4, 5}, 2);
+  std::vector<real> room(static_cast<std::size_t>(packed_size(4, 5)));
+  Tensor c = Tensor::full({3, 9}, 7);
+  small_gemm(Transpose::no, 1, matrix(a), pack(Transpose::no, matrix(b), room.data()), 0, {c.mutable_data(), 3, 5, 9});
+  for (int64_t i = 0; i < 3; ++i) {
+    for (int64_t j = 5; j < 9; ++j) CHECK(c.data()[i * 9 + j] == 7);
+  }
+}
+
+}  // namespace tape::test
