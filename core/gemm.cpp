@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 
 #include <tape/core/error.h>
+#include <tape/core/onednn.h>
 #include <tape/core/parallel.h>
 
 namespace tape::inline TAPE_ABI {
@@ -36,26 +38,17 @@ Build build() {
 }
 
 // While it lives, a BLAS call computes on the calling thread alone, as the same bits with any number of threads demand.
-// The OpenMP build does so inside a parallel region, and outside when the thread's own number is 1. The serial build
-// has work buffers without a lock: its calls wait for each other.
-class OneThread {
+// The serial build has work buffers without a lock: its calls wait for each other.
+class OneCall {
  public:
-  OneThread() {
+  OneCall() {
     static std::mutex one_call;
     if (build() == Build::serial) waiting_ = std::unique_lock(one_call);
-    if (build() == Build::openmp && !omp_in_parallel()) {
-      before_ = omp_get_max_threads();
-      omp_set_num_threads(1);
-    }
+    if (build() == Build::openmp) alone_.emplace();
   }
-  ~OneThread() {
-    if (before_ > 0) omp_set_num_threads(before_);
-  }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
 
  private:
-  int before_ = 0;
+  std::optional<OneThread> alone_;
   std::unique_lock<std::mutex> waiting_;
 };
 
@@ -69,9 +62,18 @@ auto of_precision(Single single, Double twice) {
   }
 }
 
-void call(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alpha, const real* a, int64_t lda,
-          const real* b, int64_t ldb, real beta, real* c, int64_t ldc) {
-  const OneThread one_thread;
+bool wants_onednn(GemmLibrary library, Transpose ta, int64_t lda, Transpose tb, int64_t ldb) {
+  if (library == GemmLibrary::faster) return onednn::is_faster(ta, lda, tb, ldb);
+  return library == GemmLibrary::onednn;
+}
+
+void call(GemmLibrary library, Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alpha, const real* a,
+          int64_t lda, const real* b, int64_t ldb, real beta, real* c, int64_t ldc) {
+  if (m > 1 && k > 0 && wants_onednn(library, ta, lda, tb, ldb) &&
+      onednn::sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)) {
+    return;
+  }
+  const OneCall one_call;
   if (m == 1 && k > 0) {  // a row, as when a text grows token by token: OpenBLAS would repack the whole of B for it
     const bool by_rows = tb == Transpose::yes;  // B is (n, k)
     of_precision(cblas_sgemv, cblas_dgemv)(CblasRowMajor, by_rows ? CblasNoTrans : CblasTrans, size(by_rows ? n : k),
@@ -115,14 +117,15 @@ Tiles tile_grid(int64_t m, int64_t n) {
 
 }  // namespace
 
-void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c) {
+void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
+                 GemmLibrary library) {
   if (c.rows == 0 || c.columns == 0) return;
   const int64_t k = ta == Transpose::yes ? a.rows : a.columns;
-  call(ta, tb, c.rows, c.columns, k, alpha, a.data, a.ld, b.data, b.ld, beta, c.data, c.ld);
+  call(library, ta, tb, c.rows, c.columns, k, alpha, a.data, a.ld, b.data, b.ld, beta, c.data, c.ld);
 }
 
 void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
-          const real* bias) {
+          const real* bias, GemmLibrary library) {
   if (c.rows == 0 || c.columns == 0) return;
   const int64_t k = ta == Transpose::yes ? a.rows : a.columns;
   const Tiles tiles = tile_grid(c.rows, c.columns);
@@ -134,7 +137,7 @@ void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, 
     const real* a_tile = a.data + (ta == Transpose::yes ? row : row * a.ld);
     const real* b_tile = b.data + (tb == Transpose::yes ? column * b.ld : column);
     real* c_tile = c.data + row * c.ld + column;
-    call(ta, tb, rows, columns, k, alpha, a_tile, a.ld, b_tile, b.ld, beta, c_tile, c.ld);
+    call(library, ta, tb, rows, columns, k, alpha, a_tile, a.ld, b_tile, b.ld, beta, c_tile, c.ld);
     if (!bias) return;
     for (int64_t i = 0; i < rows; ++i) {  // while the tile is in the cache
       for (int64_t j = 0; j < columns; ++j) c_tile[i * c.ld + j] += bias[column + j];

@@ -63,6 +63,7 @@ Json to_json(const Workload& w, const Result& r) {
                {"gemm_floor_ms", r.floor_ms > 0 ? Json(r.floor_ms) : Json()},
                {"processor", m.processor},
                {"blas", m.blas},
+               {"onednn", m.onednn.empty() ? Json() : Json(m.onednn)},
                {"compiler", m.compiler},
                {"ops", Json::array()}};
   for (const tape::OpProfile& op : r.ops) {
