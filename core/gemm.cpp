@@ -9,6 +9,7 @@
 #include <tape/core/error.h>
 #include <tape/core/onednn.h>
 #include <tape/core/parallel.h>
+#include <tape/core/tiles.h>
 
 namespace tape::inline TAPE_ABI {
 
@@ -85,36 +86,6 @@ void call(GemmLibrary library, Transpose ta, Transpose tb, int64_t m, int64_t n,
                                          leading(lda), b, leading(ldb), beta, c, leading(ldc));
 }
 
-// Tiles of about this many rows and columns: large enough that a call reaches full speed, small enough that a product
-// of a small model still makes work for several threads.
-struct Tiles {
-  int64_t rows, columns;  // of one tile
-  int64_t down, across;   // number of tiles
-};
-
-int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
-// About n/parts, a multiple of 16 so that tiles begin where vectors do.
-int64_t part(int64_t n, int64_t parts) {
-  return std::max<int64_t>(divide_up(divide_up(n, parts), 16) * 16, 16);
-}
-
-Tiles tile_grid(int64_t m, int64_t n) {
-  constexpr int64_t target_rows = 192;
-  constexpr int64_t target_columns = 1024;
-  Tiles t{};
-  t.rows = part(m, divide_up(m, target_rows));
-  t.columns = part(n, divide_up(n, target_columns));
-  if (divide_up(m, t.rows) == 1 && m * n >= 64 * 64) {  // few rows: cut the columns finer, so that threads have work
-    t.columns = part(n, std::max<int64_t>(divide_up(n, target_columns), n >= 256 ? 4 : 2));
-  }
-  t.down = divide_up(m, t.rows);
-  t.across = divide_up(n, t.columns);
-  return t;
-}
-
 }  // namespace
 
 void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
@@ -128,20 +99,14 @@ void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, 
           const real* bias, GemmLibrary library) {
   if (c.rows == 0 || c.columns == 0) return;
   const int64_t k = ta == Transpose::yes ? a.rows : a.columns;
-  const Tiles tiles = tile_grid(c.rows, c.columns);
-  parallel_tasks(tiles.down * tiles.across, 0, [&](int64_t tile, real*) {
-    const int64_t row = tile / tiles.across * tiles.rows;
-    const int64_t column = tile % tiles.across * tiles.columns;
-    const int64_t rows = std::min(tiles.rows, c.rows - row);
-    const int64_t columns = std::min(tiles.columns, c.columns - column);
-    const real* a_tile = a.data + (ta == Transpose::yes ? row : row * a.ld);
-    const real* b_tile = b.data + (tb == Transpose::yes ? column * b.ld : column);
-    real* c_tile = c.data + row * c.ld + column;
-    call(library, ta, tb, rows, columns, k, alpha, a_tile, a.ld, b_tile, b.ld, beta, c_tile, c.ld);
-    if (!bias) return;
-    for (int64_t i = 0; i < rows; ++i) {  // while the tile is in the cache
-      for (int64_t j = 0; j < columns; ++j) c_tile[i * c.ld + j] += bias[column + j];
-    }
+  const TileGrid grid(c.rows, c.columns, 192);
+  parallel_tasks(grid.count(), 0, [&](int64_t i, real*) {
+    const Tile tile = grid[i];
+    const real* a_tile = a.data + (ta == Transpose::yes ? tile.row : tile.row * a.ld);
+    const real* b_tile = b.data + (tb == Transpose::yes ? tile.column * b.ld : tile.column);
+    real* c_tile = c.data + tile.row * c.ld + tile.column;
+    call(library, ta, tb, tile.rows, tile.columns, k, alpha, a_tile, a.ld, b_tile, b.ld, beta, c_tile, c.ld);
+    if (bias) add_bias(tile, bias, c_tile, c.ld);
   });
 }
 

@@ -1,3 +1,4 @@
+#include <tape/core/error.h>
 #include <tape/core/onednn.h>
 
 namespace tape::inline TAPE_ABI::onednn {
@@ -13,6 +14,14 @@ bool is_faster(Transpose, int64_t, Transpose, int64_t) {
 bool sgemm(Transpose, Transpose, int64_t, int64_t, int64_t, real, const real*, int64_t, const real*, int64_t, real,
            real*, int64_t) {
   return false;
+}
+
+bool has_bf16() {
+  return false;
+}
+
+std::shared_ptr<const PreparedProduct> prepare(const ProductForm&) {
+  throw Error("onednn::prepare: this build has no oneDNN");
 }
 
 }  // namespace tape::inline TAPE_ABI::onednn

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <tape/core/parallel.h>
+#include <tape/core/product.h>
 #include <tape/core/tape.h>
 
 namespace tape::inline TAPE_ABI {
@@ -99,27 +100,30 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Where w
                 weight.shape()));
   }
   Tensor y = Tensor::uninitialized(x.shape().with(-1, out));
-  gemm(Transpose::no, Transpose::yes, 1, {x.data(), rows, in}, {weight.data(), out, in}, 0,
-       {y.mutable_data(), rows, out}, bias.data());
+  const Precision precision = weight.leaf() ? weight.leaf()->precision : Precision::f32;
+  const Operand left(x, precision);
+  const Operand right(weight, precision);
+  multiply(Transpose::no, Transpose::yes, left, right, 0, {y.mutable_data(), rows, out}, bias.data());
   const Cost cost{.flops = 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out)};
   return op.record(
       y, {&x, &weight, &bias},
-      [x, weight, rows, in, out](Backward& b) {
-        const ConstMatrix dy(b.dy(), rows, out);
+      [left, right, rows, in, out](Backward& b) {
+        const Operand dy(b.dy_tensor(), left.precision());
         if (b.wants(0)) {
           const GradView dx = b.grad(0);
-          gemm(Transpose::no, Transpose::no, 1, dy, {weight.data(), out, in}, dx.beta(), {dx.data, rows, in});
+          multiply(Transpose::no, Transpose::no, dy, right, dx.beta(), {dx.data, rows, in});
         }
         if (b.wants(1)) {
           const GradView dw = b.grad(1);
-          gemm(Transpose::yes, Transpose::no, 1, dy, {x.data(), rows, in}, dw.beta(), {dw.data, out, in});
+          multiply(Transpose::yes, Transpose::no, dy, left, dw.beta(), {dw.data, out, in});
         }
         if (b.wants(2)) {
           const GradView db = b.grad(2);
+          const real* dy_data = b.dy();
           sum_rows(rows, out, db.accumulate, db.data, [=](int64_t begin, int64_t end, real* sums) {
             for (int64_t r = begin; r < end; ++r) {
 #pragma omp simd
-              for (int64_t c = 0; c < out; ++c) sums[c] += dy.data[r * out + c];
+              for (int64_t c = 0; c < out; ++c) sums[c] += dy_data[r * out + c];
             }
           });
         }
