@@ -11,9 +11,10 @@
 
 namespace tape::inline TAPE_ABI::onednn {
 
-/// "oneDNN 2.6.3 with AVX2 for all but …": what was loaded, the instructions it uses here and which products it
-/// computes; empty in a build without it.
+/// "oneDNN 2.6.3 with AVX2": what was loaded and the instructions it uses here; empty in a build without it.
 std::string description();
+/// Which products it computes here, as "all, and those of bf16"; empty in a build without it.
+std::string share();
 
 /// Is oneDNN the faster of the two libraries for products of this form? Follows from the processor and from how the
 /// operands lie in memory, lda and ldb being their leading dimensions, and never from the sizes of a tile.

@@ -7,6 +7,10 @@ std::string description() {
   return {};
 }
 
+std::string share() {
+  return {};
+}
+
 bool is_faster(Transpose, int64_t, Transpose, int64_t) {
   return false;
 }

@@ -102,11 +102,14 @@ class Matmul final : public PreparedProduct {
 
 std::string description() {
   const dnnl_version_t& v = *dnnl_version();
-  const char* bf16 = has_bf16() ? ", and for bf16" : "";
-  const char* share = has(dnnl::cpu_isa::avx512_core) ? "all"
-                      : has(dnnl::cpu_isa::avx2)      ? "all but those down the columns of wide matrices"
-                                                      : "none";
-  return str("oneDNN ", v.major, ".", v.minor, ".", v.patch, " with ", instructions(), " for ", share, bf16);
+  return str("oneDNN ", v.major, ".", v.minor, ".", v.patch, " with ", instructions());
+}
+
+std::string share() {
+  const char* f32 = has(dnnl::cpu_isa::avx512_core) ? "all"
+                    : has(dnnl::cpu_isa::avx2)      ? "all but those down the columns of wide matrices"
+                                                    : "none";
+  return str(f32, has_bf16() ? ", and those of bf16" : "");
 }
 
 // With AVX-512 oneDNN won on every shape of training that was measured. With AVX2 (`bench gemm`, AMD Zen) it wins by 5

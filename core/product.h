@@ -1,4 +1,4 @@
-// Matrix products in a chosen precision: operands are rounded once and may enter several products.
+// Matrix products in a chosen precision: factors are rounded once and may enter several products.
 #pragma once
 
 #include <tape/core/bf16.h>
@@ -11,9 +11,9 @@ namespace tape::inline TAPE_ABI {
 
 /// One side of a product: x as a matrix (rows, last size). With f32 it shares the storage of x; otherwise it is a copy
 /// rounded to bf16, which takes half the memory.
-class Operand {
+class Factor {
  public:
-  Operand(const Tensor& x, Precision precision);
+  Factor(const Tensor& x, Precision precision);
 
   Precision precision() const { return precision_; }
   int64_t rows() const { return rows_; }
@@ -29,7 +29,7 @@ class Operand {
 /// C = op(A)·op(B) + beta·C (+ bias, one number for each column), over all threads, in the precision that A and B have
 /// in common; C, bias and all sums are not rounded. beta is 0 (C is not read) or 1. The number of threads does not
 /// change the result.
-void multiply(Transpose ta, Transpose tb, const Operand& a, const Operand& b, real beta, MutableMatrix c,
+void multiply(Transpose ta, Transpose tb, const Factor& a, const Factor& b, real beta, MutableMatrix c,
               const real* bias = nullptr);
 
 /// The same for operands in memory of `element` by oneDNN's prepared products: what `multiply` does in bf16. lda and

@@ -48,7 +48,7 @@ int64_t wrong(Precision precision, Transpose ta, Transpose tb, int64_t m, int64_
   const Tensor bias = random_tensor({n}, 3);
   const Tensor before = random_tensor({m, n}, 4);
   Tensor c = beta == 0 ? Tensor::full({m, n}, std::numeric_limits<real>::quiet_NaN()) : before.copy();
-  multiply(ta, tb, Operand(a, precision), Operand(b, precision), beta, {c.mutable_data(), m, n}, bias.data());
+  multiply(ta, tb, Factor(a, precision), Factor(b, precision), beta, {c.mutable_data(), m, n}, bias.data());
   int64_t count = 0;
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; ++j) {
@@ -106,7 +106,8 @@ TEST_CASE("Every bf16 is itself after rounding, and arrays are rounded as single
   std::vector<real> all;
   for (uint32_t bits = 0; bits < 0x1'0000; ++bits) all.push_back(to_f32({static_cast<uint16_t>(bits)}));
   int64_t changed = 0;
-  for (const real x : all) changed += !std::isnan(x) && std::bit_cast<uint32_t>(rounded(x)) != std::bit_cast<uint32_t>(x);
+  for (const real x : all)
+    changed += !std::isnan(x) && std::bit_cast<uint32_t>(rounded(x)) != std::bit_cast<uint32_t>(x);
   CHECK(changed == 0);
 
   const Tensor x = random_tensor({100'003}, 1, -1e3, 1e3);
@@ -135,16 +136,16 @@ TEST_CASE("Products of rounded numbers agree with a product in double", "[bf16][
   }
 }
 
-TEST_CASE("An operand in f32 shares its numbers; a product with nothing to sum is its bias", "[bf16][gemm]") {
+TEST_CASE("A factor in f32 shares its numbers; a product with nothing to sum is its bias", "[bf16][gemm]") {
   const Tensor x = random_tensor({2, 3, 4}, 1);
-  const Operand plain(x, Precision::f32);
+  const Factor plain(x, Precision::f32);
   CHECK(plain.storage().shares(x.storage()));
   CHECK(plain.rows() == 6);
   CHECK(plain.columns() == 4);
-  CHECK_FALSE(Operand(x, Precision::bf16_emulated).storage().shares(x.storage()));
+  CHECK_FALSE(Factor(x, Precision::bf16_emulated).storage().shares(x.storage()));
   for (const Precision precision : rounding_precisions()) {
-    const Operand a(Tensor::zeros({2, 0}), precision);
-    const Operand b(Tensor::zeros({3, 0}), precision);
+    const Factor a(Tensor::zeros({2, 0}), precision);
+    const Factor b(Tensor::zeros({3, 0}), precision);
     Tensor c = Tensor::full({2, 3}, 9);
     const Tensor bias = Tensor::from({3}, {1, 2, 3});
     multiply(Transpose::no, Transpose::yes, a, b, 0, {c.mutable_data(), 2, 3}, bias.data());
@@ -155,8 +156,8 @@ TEST_CASE("An operand in f32 shares its numbers; a product with nothing to sum i
 TEST_CASE("Products of rounded numbers have the same bits with any number of threads", "[bf16][gemm][bits]") {
   for (const Precision precision : rounding_precisions()) {
     for (const Transpose ta : both) {
-      const Operand a(side(ta, 1500, 130, 1), precision);
-      const Operand b(side(Transpose::yes, 130, 777, 2), precision);
+      const Factor a(side(ta, 1500, 130, 1), precision);
+      const Factor b(side(Transpose::yes, 130, 777, 2), precision);
       const auto product = [&](int threads) {
         const Threads use(threads);
         Tensor c = Tensor::uninitialized({1500, 777});
@@ -169,7 +170,8 @@ TEST_CASE("Products of rounded numbers have the same bits with any number of thr
   }
 }
 
-// What runs in bf16 where the processor has it, here on f32: tiles, layouts, sums onto C and scratch memory are the same.
+// What runs in bf16 where the processor has it, here on f32: tiles, layouts, sums onto C and scratch memory are the
+// same.
 TEST_CASE("Prepared products agree with gemm", "[bf16][gemm]") {
   if (onednn::description().empty()) return;  // a build without oneDNN has none
   for (const Transpose ta : both) {

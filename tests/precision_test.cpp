@@ -2,8 +2,8 @@
 #include <tape/core/precision.h>
 
 #include <tape/core/bf16.h>
-#include <tape/core/ops/loss.h>
 #include <tape/core/onednn.h>
+#include <tape/core/ops/loss.h>
 #include <tape/core/tape.h>
 #include <tape/nn/gpt.h>
 #include <tape/nn/linear.h>
@@ -40,7 +40,8 @@ nn::ModelConfig small_config() {
 }  // namespace
 
 TEST_CASE("A precision has a name", "[precision]") {
-  for (const Precision p : {Precision::f32, Precision::bf16, Precision::bf16_emulated}) CHECK(precision(name_of(p)) == p);
+  for (const Precision p : {Precision::f32, Precision::bf16, Precision::bf16_emulated})
+    CHECK(precision(name_of(p)) == p);
   CHECK(has_parts(error_of([] { precision("half"); }), {"\"half\"", "f32, bf16, bf16-emulated"}));
 }
 

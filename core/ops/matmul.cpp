@@ -101,14 +101,14 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Where w
   }
   Tensor y = Tensor::uninitialized(x.shape().with(-1, out));
   const Precision precision = weight.leaf() ? weight.leaf()->precision : Precision::f32;
-  const Operand left(x, precision);
-  const Operand right(weight, precision);
+  const Factor left(x, precision);
+  const Factor right(weight, precision);
   multiply(Transpose::no, Transpose::yes, left, right, 0, {y.mutable_data(), rows, out}, bias.data());
   const Cost cost{.flops = 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out)};
   return op.record(
       y, {&x, &weight, &bias},
       [left, right, rows, in, out](Backward& b) {
-        const Operand dy(b.dy_tensor(), left.precision());
+        const Factor dy(b.dy_tensor(), left.precision());
         if (b.wants(0)) {
           const GradView dx = b.grad(0);
           multiply(Transpose::no, Transpose::no, dy, right, dx.beta(), {dx.data, rows, in});

@@ -65,7 +65,7 @@ std::string version_text() {
       "BLAS       {}\n"
       "products   {}",
       TAPE_VERSION, compiler(), built_for(), processor(), tape::threads(), blas.description,
-      onednn.empty() ? "all by BLAS: this build has no oneDNN" : onednn);
+      onednn.empty() ? "all by BLAS: this build has no oneDNN" : onednn + " for " + tape::onednn::share());
   if (blas.own_threads) {
     text +=
         "\n\nWARNING: this OpenBLAS has threads of its own, which get in the way of ours and cost much speed. On "

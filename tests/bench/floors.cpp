@@ -22,9 +22,9 @@ Tensor random_matrix(int64_t rows, int64_t columns) {
 
 // y = x·wᵀ, dx = dy·w, dw = dyᵀ·x: the three products of a linear layer.
 double linear_floor(int64_t rows, int64_t in, int64_t out, Precision precision, double seconds) {
-  const Operand x(random_matrix(rows, in), precision);
-  const Operand w(random_matrix(out, in), precision);
-  const Operand dy(random_matrix(rows, out), precision);
+  const Factor x(random_matrix(rows, in), precision);
+  const Factor w(random_matrix(out, in), precision);
+  const Factor dy(random_matrix(rows, out), precision);
   Tensor y = Tensor::zeros({rows, out});
   Tensor dx = Tensor::zeros({rows, in});
   Tensor dw = Tensor::zeros({out, in});
