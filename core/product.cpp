@@ -12,7 +12,7 @@ namespace tape::inline TAPE_ABI {
 
 namespace {
 
-// oneDNN packs the other operand anew for each tile, which takes as long as some 500 rows of AMX's products.
+// oneDNN packs B anew for each tile: with many rows that is a small share even where AMX multiplies.
 constexpr int64_t rows_of_bf16_tile = 1024;
 
 // The factor's numbers in f32: its own, or those of its copy, for which `memory` makes room.
