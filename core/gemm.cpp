@@ -63,17 +63,15 @@ auto of_precision(Single single, Double twice) {
   }
 }
 
-bool wants_onednn(GemmLibrary library, Transpose ta, int64_t lda, Transpose tb, int64_t ldb) {
-  if (library == GemmLibrary::faster) return onednn::is_faster(ta, lda, tb, ldb);
-  return library == GemmLibrary::onednn;
+// Does oneDNN compute the product (m, n) with k summed numbers? A row is left to BLAS, see below.
+bool by_onednn(GemmLibrary library, Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k) {
+  if (m == 1 || k == 0 || library == GemmLibrary::openblas) return false;
+  return library == GemmLibrary::onednn || onednn::is_faster(ta, tb, m, n);
 }
 
-void call(GemmLibrary library, Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alpha, const real* a,
+void call(bool with_onednn, Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alpha, const real* a,
           int64_t lda, const real* b, int64_t ldb, real beta, real* c, int64_t ldc) {
-  if (m > 1 && k > 0 && wants_onednn(library, ta, lda, tb, ldb) &&
-      onednn::sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)) {
-    return;
-  }
+  if (with_onednn && onednn::sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)) return;
   const OneCall one_call;
   if (m == 1 && k > 0) {  // a row, as when a text grows token by token: OpenBLAS would repack the whole of B for it
     const bool by_rows = tb == Transpose::yes;  // B is (n, k)
@@ -92,20 +90,22 @@ void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMat
                  GemmLibrary library) {
   if (c.rows == 0 || c.columns == 0) return;
   const int64_t k = ta == Transpose::yes ? a.rows : a.columns;
-  call(library, ta, tb, c.rows, c.columns, k, alpha, a.data, a.ld, b.data, b.ld, beta, c.data, c.ld);
+  const bool with_onednn = by_onednn(library, ta, tb, c.rows, c.columns, k);
+  call(with_onednn, ta, tb, c.rows, c.columns, k, alpha, a.data, a.ld, b.data, b.ld, beta, c.data, c.ld);
 }
 
 void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
           const real* bias, GemmLibrary library) {
   if (c.rows == 0 || c.columns == 0) return;
   const int64_t k = ta == Transpose::yes ? a.rows : a.columns;
+  const bool with_onednn = by_onednn(library, ta, tb, c.rows, c.columns, k);
   const TileGrid grid(c.rows, c.columns, 192);
   parallel_tasks(grid.count(), 0, [&](int64_t i, real*) {
     const Tile tile = grid[i];
     const real* a_tile = a.data + (ta == Transpose::yes ? tile.row : tile.row * a.ld);
     const real* b_tile = b.data + (tb == Transpose::yes ? tile.column * b.ld : tile.column);
     real* c_tile = c.data + tile.row * c.ld + tile.column;
-    call(library, ta, tb, tile.rows, tile.columns, k, alpha, a_tile, a.ld, b_tile, b.ld, beta, c_tile, c.ld);
+    call(with_onednn, ta, tb, tile.rows, tile.columns, k, alpha, a_tile, a.ld, b_tile, b.ld, beta, c_tile, c.ld);
     if (bias) add_bias(tile, bias, c_tile, c.ld);
   });
 }

@@ -33,7 +33,7 @@ using MutableMatrix = Matrix<real>;
 
 enum class Transpose : bool { no, yes };
 
-/// Who computes a product. `faster` chooses by the processor and by how the operands lie in memory, see onednn.h; the
+/// Who computes a product. `faster` chooses by the processor and the form of the product, see onednn.h; the
 /// others are for tests and measurements, and onednn is openblas in a build without it.
 enum class GemmLibrary { faster, openblas, onednn };
 

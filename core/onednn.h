@@ -16,9 +16,9 @@ std::string description();
 /// Which products it computes here, as "all, and those of bf16"; empty in a build without it.
 std::string share();
 
-/// Is oneDNN the faster of the two libraries for products of this form? Follows from the processor and from how the
-/// operands lie in memory, lda and ldb being their leading dimensions, and never from the sizes of a tile.
-bool is_faster(Transpose ta, int64_t lda, Transpose tb, int64_t ldb);
+/// Is oneDNN the faster of the two libraries for C (m, n) = op(A)·op(B)? Follows from the processor and the form of the
+/// whole product alone, so that all its tiles are computed by the same library.
+bool is_faster(Transpose ta, Transpose tb, int64_t m, int64_t n);
 
 /// C (m, n) = alpha · op(A) · op(B) + beta · C, k > 0 being the summed size, on the calling thread alone. Returns
 /// false, having computed nothing, where oneDNN can not: in a build without it, or when memory is short.

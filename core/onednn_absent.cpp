@@ -11,7 +11,7 @@ std::string share() {
   return {};
 }
 
-bool is_faster(Transpose, int64_t, Transpose, int64_t) {
+bool is_faster(Transpose, Transpose, int64_t, int64_t) {
   return false;
 }
 

@@ -85,7 +85,7 @@ void run(const Options& o) {
                             Form{"dx", Transpose::no, Transpose::no, rows, in, out},
                             Form{"dw", Transpose::yes, Transpose::no, out, in, rows}}) {
         const Pair ms = compare(f, o.seconds);
-        const bool chosen = onednn::is_faster(f.ta, f.lda(), f.tb, f.ldb());
+        const bool chosen = onednn::is_faster(f.ta, f.tb, f.m, f.n);
         total.openblas_ms += static_cast<double>(count) * ms.openblas_ms;
         total.onednn_ms += static_cast<double>(count) * ms.onednn_ms;
         chosen_ms += static_cast<double>(count) * (chosen ? ms.onednn_ms : ms.openblas_ms);
