@@ -1,8 +1,10 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include <exception>
 #include <map>
 #include <mutex>
 #include <string_view>
+#include <utility>
 
 #include <tape/core/error.h>
 #include <tape/core/onednn.h>
@@ -112,7 +114,7 @@ std::string share() {
   return str(f32, has_bf16() ? ", and those of bf16" : "");
 }
 
-// With AVX-512 oneDNN won on every shape of training that was measured. With AVX2 (`bench gemm`, AMD Zen) it wins by 5
+// With AVX-512 oneDNN was faster on all four workloads of `bench train`. With AVX2 (`bench gemm`, AMD Zen) it wins by 5
 // to 60 %, most on small products such as attention's, as long as the summed index runs along the rows of both factors,
 // as in y = x·Wᵀ, or down the columns of narrow ones; down those of wide ones it loses up to half. Below AVX2 nothing
 // was measured.
@@ -150,8 +152,9 @@ std::shared_ptr<const PreparedProduct> prepare(const ProductForm& form) {
   if (found != kept.end()) return found->second;
   try {
     const OneThread one_thread;  // prepared for one thread, as it will run
+    auto made = std::make_shared<const Matmul>(describe(form));
     if (kept.size() >= most) kept.clear();
-    return kept[form] = std::make_shared<Matmul>(describe(form));
+    return kept.emplace(form, std::move(made)).first->second;
   } catch (const dnnl::error& error) {
     throw Error(str("oneDNN can not multiply ", form.m, " x ", form.k, " by ", form.k, " x ", form.n,
                     form.element == Element::bf16 ? " in bf16" : "", " here: ", error.what()));

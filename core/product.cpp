@@ -1,5 +1,6 @@
 #include <tape/core/product.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
