@@ -3,11 +3,13 @@
 #include <cblas.h>
 
 #include <algorithm>
-#include <bit>
 #include <mutex>
+#include <optional>
 
 #include <tape/core/error.h>
+#include <tape/core/onednn.h>
 #include <tape/core/parallel.h>
+#include <tape/core/tiles.h>
 
 namespace tape::inline TAPE_ABI {
 
@@ -37,26 +39,17 @@ Build build() {
 }
 
 // While it lives, a BLAS call computes on the calling thread alone, as the same bits with any number of threads demand.
-// The OpenMP build does so inside a parallel region, and outside when the thread's own number is 1. The serial build
-// has work buffers without a lock: its calls wait for each other.
-class OneThread {
+// The serial build has work buffers without a lock: its calls wait for each other.
+class OneCall {
  public:
-  OneThread() {
+  OneCall() {
     static std::mutex one_call;
     if (build() == Build::serial) waiting_ = std::unique_lock(one_call);
-    if (build() == Build::openmp && !omp_in_parallel()) {
-      before_ = omp_get_max_threads();
-      omp_set_num_threads(1);
-    }
+    if (build() == Build::openmp) alone_.emplace();
   }
-  ~OneThread() {
-    if (before_ > 0) omp_set_num_threads(before_);
-  }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
 
  private:
-  int before_ = 0;
+  std::optional<OneThread> alone_;
   std::unique_lock<std::mutex> waiting_;
 };
 
@@ -70,9 +63,16 @@ auto of_precision(Single single, Double twice) {
   }
 }
 
-void call(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alpha, const real* a, int64_t lda,
-          const real* b, int64_t ldb, real beta, real* c, int64_t ldc) {
-  const OneThread one_thread;
+// Does oneDNN compute the product (m, n) with k summed numbers? A row is left to BLAS, see below.
+bool by_onednn(GemmLibrary library, Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k) {
+  if (m == 1 || k == 0 || library == GemmLibrary::openblas) return false;
+  return library == GemmLibrary::onednn || onednn::is_faster(ta, tb, m, n);
+}
+
+void call(bool with_onednn, Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alpha, const real* a,
+          int64_t lda, const real* b, int64_t ldb, real beta, real* c, int64_t ldc) {
+  if (with_onednn && onednn::sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)) return;
+  const OneCall one_call;
   if (m == 1 && k > 0) {  // a row, as when a text grows token by token: OpenBLAS would repack the whole of B for it
     const bool by_rows = tb == Transpose::yes;  // B is (n, k)
     of_precision(cblas_sgemv, cblas_dgemv)(CblasRowMajor, by_rows ? CblasNoTrans : CblasTrans, size(by_rows ? n : k),
@@ -84,63 +84,29 @@ void call(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alph
                                          leading(lda), b, leading(ldb), beta, c, leading(ldc));
 }
 
-// Tiles: large enough that a call reaches full speed, small enough that a product of a small model still makes work for
-// several threads. Where there is a choice, their number is a power of two, which threads share out evenly.
-struct Tiles {
-  int64_t rows, columns;  // of one tile
-  int64_t down, across;   // number of tiles
-};
-
-int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
-// About n/parts, a multiple of 16 so that tiles begin where vectors do.
-int64_t part(int64_t n, int64_t parts) {
-  return std::max<int64_t>(divide_up(divide_up(n, parts), 16) * 16, 16);
-}
-
-Tiles tile_grid(int64_t m, int64_t n) {
-  constexpr int64_t most_rows = 256;
-  constexpr int64_t most_columns = 1024;
-  const auto down = std::bit_ceil(static_cast<uint64_t>(divide_up(m, most_rows)));
-  Tiles t{};
-  t.rows = part(m, std::max<int64_t>(static_cast<int64_t>(down), m >= 192 ? 2 : 1));
-  t.columns = part(n, divide_up(n, most_columns));
-  if (divide_up(m, t.rows) == 1 && m * n >= 64 * 64) {  // few rows: cut the columns finer, so that threads have work
-    t.columns = part(n, std::max<int64_t>(divide_up(n, most_columns), n >= 256 ? 4 : 2));
-  }
-  t.down = divide_up(m, t.rows);
-  t.across = divide_up(n, t.columns);
-  return t;
-}
-
 }  // namespace
 
-void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c) {
+void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
+                 GemmLibrary library) {
   if (c.rows == 0 || c.columns == 0) return;
   const int64_t k = ta == Transpose::yes ? a.rows : a.columns;
-  call(ta, tb, c.rows, c.columns, k, alpha, a.data, a.ld, b.data, b.ld, beta, c.data, c.ld);
+  const bool with_onednn = by_onednn(library, ta, tb, c.rows, c.columns, k);
+  call(with_onednn, ta, tb, c.rows, c.columns, k, alpha, a.data, a.ld, b.data, b.ld, beta, c.data, c.ld);
 }
 
 void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
-          const real* bias) {
+          const real* bias, GemmLibrary library) {
   if (c.rows == 0 || c.columns == 0) return;
   const int64_t k = ta == Transpose::yes ? a.rows : a.columns;
-  const Tiles tiles = tile_grid(c.rows, c.columns);
-  parallel_tasks(tiles.down * tiles.across, 0, [&](int64_t tile, real*) {
-    const int64_t row = tile / tiles.across * tiles.rows;
-    const int64_t column = tile % tiles.across * tiles.columns;
-    const int64_t rows = std::min(tiles.rows, c.rows - row);
-    const int64_t columns = std::min(tiles.columns, c.columns - column);
-    const real* a_tile = a.data + (ta == Transpose::yes ? row : row * a.ld);
-    const real* b_tile = b.data + (tb == Transpose::yes ? column * b.ld : column);
-    real* c_tile = c.data + row * c.ld + column;
-    call(ta, tb, rows, columns, k, alpha, a_tile, a.ld, b_tile, b.ld, beta, c_tile, c.ld);
-    if (!bias) return;
-    for (int64_t i = 0; i < rows; ++i) {  // while the tile is in the cache
-      for (int64_t j = 0; j < columns; ++j) c_tile[i * c.ld + j] += bias[column + j];
-    }
+  const bool with_onednn = by_onednn(library, ta, tb, c.rows, c.columns, k);
+  const TileGrid grid(c.rows, c.columns, 256);
+  parallel_tasks(grid.count(), 0, [&](int64_t i, real*) {
+    const Tile tile = grid[i];
+    const real* a_tile = a.data + (ta == Transpose::yes ? tile.row : tile.row * a.ld);
+    const real* b_tile = b.data + (tb == Transpose::yes ? tile.column * b.ld : tile.column);
+    real* c_tile = c.data + tile.row * c.ld + tile.column;
+    call(with_onednn, ta, tb, tile.rows, tile.columns, k, alpha, a_tile, a.ld, b_tile, b.ld, beta, c_tile, c.ld);
+    if (bias) add_bias(tile, bias, c_tile, c.ld);
   });
 }
 

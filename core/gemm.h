@@ -1,4 +1,5 @@
-// Matrix products. gemm.cpp is the only file that sees BLAS.
+// Matrix products. gemm.cpp is the only file that sees BLAS; where oneDNN is there and faster, it computes them
+// instead.
 //
 // BLAS libraries that split a product over threads give other bits for another number of threads. Here a product is cut
 // into a grid of tiles that follows from its shape alone, never along the summed size, and each tile is one
@@ -32,13 +33,18 @@ using MutableMatrix = Matrix<real>;
 
 enum class Transpose : bool { no, yes };
 
+/// Who computes a product. `faster` chooses by the processor and the form of the product, see onednn.h; the
+/// others are for tests and measurements, and onednn is openblas in a build without it.
+enum class GemmLibrary { faster, openblas, onednn };
+
 /// C = alpha · op(A) · op(B) + beta · C (+ bias, one number for each column), over all threads; op transposes on
 /// request. beta is 0 (C is not read) or 1.
 void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
-          const real* bias = nullptr);
+          const real* bias = nullptr, GemmLibrary library = GemmLibrary::faster);
 
 /// The same as one call on the calling thread, for use inside a task.
-void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c);
+void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
+                 GemmLibrary library = GemmLibrary::faster);
 
 /// What really was loaded: "OpenBLAS 0.3.21 SkylakeX, OpenMP". The other builds, pthread and serial, are slower here.
 struct BlasInfo {

@@ -17,6 +17,15 @@ void set_threads(int count) {
   omp_set_num_threads(count);
 }
 
+OneThread::OneThread() {
+  if (omp_in_parallel() || omp_get_max_threads() == 1) return;
+  before_ = omp_get_max_threads();
+  omp_set_num_threads(1);
+}
+OneThread::~OneThread() {
+  if (before_ > 0) omp_set_num_threads(before_);
+}
+
 #if defined(__SSE2__)
 
 FlushDenormals::FlushDenormals() noexcept : before_(_mm_getcsr()) {

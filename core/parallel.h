@@ -32,6 +32,18 @@ class FlushDenormals {
   uint64_t before_;
 };
 
+/// Keeps libraries that use OpenMP to the calling thread while it lives. Inside a parallel loop they keep to it anyway.
+class OneThread {
+ public:
+  OneThread();
+  ~OneThread();
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_ = 0;  // the thread's number of threads, if it was changed
+};
+
 /// Elements per block of an elementwise loop. A multiple of any vector's length: each block is vectorised alike.
 constexpr int64_t elementwise_grain = 8192;
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <tape/core/precision.h>
 #include <tape/core/shape.h>
 #include <tape/core/storage.h>
 
@@ -35,6 +36,8 @@ struct Leaf {
   bool decay = true;          ///< weight decay asked for
   bool frozen = false;        ///< receives no gradient and no update
   bool routed = false;        ///< may go without a gradient: an expert that no token chose
+  bool keep_f32 = false;      ///< nn::set_precision leaves it alone: what small differences could flip, as a router
+  Precision precision = Precision::f32;  ///< of the products of linear layers with it as their weight
   Init init;
 
   int64_t size() const { return shape.size(); }

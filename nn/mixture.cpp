@@ -64,6 +64,7 @@ Tensor stacked(std::vector<Tensor> parts, Where where) {
 
 Mixture::Mixture(const FeedForwardConfig& c, const WeightInit& init)
     : config(checked(c)), name(c.name), router(c.width, config.experts, false, init.with_gain(1)) {
+  router.weight->keep_f32 = true;
   experts.reserve(static_cast<std::size_t>(config.experts));
   FeedForwardConfig expert = c;
   for (int64_t e = 0; e < config.experts; ++e) {

@@ -92,6 +92,11 @@ int64_t freeze(const ParameterList& list, std::string_view pattern, bool frozen)
   return matched;
 }
 
+void set_precision(const ParameterList& list, Precision precision) {
+  check(precision);
+  for (const LeafPtr& leaf : list) leaf->precision = leaf->keep_f32 ? Precision::f32 : precision;
+}
+
 void save(const std::string& path, const ParameterList& list) {
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const LeafPtr& leaf : list) {

@@ -120,6 +120,15 @@ int64_t freeze(const Module& module, std::string_view pattern, bool frozen = tru
   return freeze(named_parameters(module), pattern, frozen);
 }
 
+/// Sets in which precision the linear layers of these parameters multiply; everything else (embeddings, norms,
+/// attention's scores, the loss, gradients, updates) computes with the f32 values as before. A mixture's router stays
+/// with f32. Throws Error that says what is missing when this processor or build can not compute so.
+void set_precision(const ParameterList& list, Precision precision);
+template <class Module>
+void set_precision(const Module& module, Precision precision) {
+  set_precision(parameters(module), precision);
+}
+
 /// Writes values to a safetensors file under their dotted names; reads them back. Saving throws Error for a parameter
 /// that has no values yet. Loading throws one Error that lists missing, extra and mismatched names together, and then
 /// has changed nothing.

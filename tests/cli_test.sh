@@ -20,6 +20,7 @@ holds "help of train shows the defaults" grep -q -- "--width INT=128" out
 ends_with 0 sample --help
 holds "help of sample has examples" grep -q "Examples:" out
 ends_with 0 --version
+holds "the version names who computes products" grep -qE "^products +(oneDNN [0-9.]+ with|all by BLAS)" out
 holds "the version names compiler and BLAS" grep -qE "^BLAS .*OpenBLAS" out
 
 # Command lines that make no sense
@@ -31,6 +32,7 @@ refused "--layers" train --text text.txt --layers many
 refused "--layers" train --text text.txt --layers
 refused 'unknown scheme "before": choose one of post, pre, deepnorm' train --text text.txt --scheme before
 refused 'unknown norm "batch": choose one of layer, rms' train --text text.txt --norm batch
+refused 'unknown precision "fp8": choose one of f32, bf16, bf16-emulated' train --text text.txt --precision fp8
 refused "unknown activation" train --text text.txt --activation step
 refused "unknown positions" train --text text.txt --positions absolute
 refused "unknown optimizer" train --text text.txt --optimizer adagrad
@@ -108,6 +110,14 @@ holds "metrics are JSON with the expected entries" grep -qE \
 ends_with 0 train --text text.txt "${tiny[@]}"
 holds "the default folder is named after the text" test -s runs/text/model.safetensors
 rm -r runs
+
+ends_with 0 train --text text.txt "${tiny[@]}" --precision bf16-emulated --out low
+holds "a run says its precision" grep -q "products of linear layers in bf16-emulated" out
+holds "the precision is part of the run" grep -q '"precision": "bf16-emulated"' low/config.json
+holds "the precision changes the model" bash -c '! cmp -s low/model.safetensors a/run/model.safetensors'
+ends_with 0 sample --model low --tokens 5
+refused "--precision can not be given with --resume" train --resume low --precision f32
+rm -r low
 
 # A second run in its folder
 refused "already holds a run" train --text text.txt "${tiny[@]}" --out a/run

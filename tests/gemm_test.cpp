@@ -1,4 +1,4 @@
-// Matrix products against a naive product in double, and their bits with several numbers of threads.
+// Matrix products of both libraries against a naive product in double, and their bits with several numbers of threads.
 #include <tape/core/gemm.h>
 
 #include <algorithm>
@@ -24,7 +24,11 @@ struct Product {
   real alpha = 1;
   real beta = 0;
   bool bias = false;
+  GemmLibrary library = GemmLibrary::faster;
 };
+
+// In a build without oneDNN the last one is the first once more.
+constexpr std::array<GemmLibrary, 2> libraries{GemmLibrary::openblas, GemmLibrary::onednn};
 
 int64_t rows_of(Transpose t, int64_t rows, int64_t columns) {
   return t == Transpose::yes ? columns : rows;
@@ -51,9 +55,9 @@ double error_in_bounds(const Product& p, bool serial) {
   const ConstMatrix bm(b.data(), b_rows, b_columns, ldb);
   const MutableMatrix cm(c.mutable_data(), p.m, p.n, ldc);
   if (serial) {
-    gemm_serial(p.ta, p.tb, p.alpha, am, bm, p.beta, cm);
+    gemm_serial(p.ta, p.tb, p.alpha, am, bm, p.beta, cm, p.library);
   } else {
-    gemm(p.ta, p.tb, p.alpha, am, bm, p.beta, cm, p.bias ? bias.data() : nullptr);
+    gemm(p.ta, p.tb, p.alpha, am, bm, p.beta, cm, p.bias ? bias.data() : nullptr, p.library);
   }
   double worst = 0;
   for (int64_t i = 0; i < p.m; ++i) {
@@ -86,27 +90,28 @@ double error_in_bounds(const Product& p, bool serial) {
   return worst;
 }
 
-Tensor product(const Tensor& a, const Tensor& b, Transpose ta, Transpose tb, const real* bias = nullptr) {
+Tensor product(const Tensor& a, const Tensor& b, Transpose ta, Transpose tb,
+               GemmLibrary library = GemmLibrary::faster) {
   const int64_t m = ta == Transpose::yes ? a.shape()[1] : a.shape()[0];
   const int64_t n = tb == Transpose::yes ? b.shape()[0] : b.shape()[1];
   Tensor c = Tensor::uninitialized({m, n});
   gemm(ta, tb, 1, {a.data(), a.shape()[0], a.shape()[1]}, {b.data(), b.shape()[0], b.shape()[1]}, 0,
-       {c.mutable_data(), m, n}, bias);
+       {c.mutable_data(), m, n}, nullptr, library);
   return c;
 }
 
 // The product's bits with 2, 3 and 4 threads against those with one.
-void check_bits(int64_t m, int64_t n, int64_t k) {
+void check_bits(GemmLibrary library, int64_t m, int64_t n, int64_t k) {
   for (const Transpose ta : {Transpose::no, Transpose::yes}) {
     for (const Transpose tb : {Transpose::no, Transpose::yes}) {
       const Tensor a = random_tensor({rows_of(ta, m, k), rows_of(ta, k, m)}, 5);
       const Tensor b = random_tensor({rows_of(tb, k, n), rows_of(tb, n, k)}, 6);
       const Threads one(1);
-      const Tensor alone = product(a, b, ta, tb);
+      const Tensor alone = product(a, b, ta, tb, library);
       for (const int count : {2, 3, 4}) {
         const Threads use(count);
         INFO(m << " x " << k << " x " << n << " with " << count << " threads");
-        CHECK(different_bits(product(a, b, ta, tb), alone) == 0);
+        CHECK(different_bits(product(a, b, ta, tb, library), alone) == 0);
       }
     }
   }
@@ -127,13 +132,15 @@ TEST_CASE("gemm agrees with a naive product in double", "[gemm]") {
                                       {200, 90, 64},
                                       {7, 1030, 19},
                                       {4, 4, 0}}) {
-          INFO(m << " x " << k << " x " << n << ", leading dimensions larger by " << extra);
-          CHECK(error_in_bounds({ta, tb, m, n, k, extra}, false) <= 1);
-          CHECK(error_in_bounds({ta, tb, m, n, k, extra}, true) <= 1);
-          CHECK(error_in_bounds({ta, tb, m, n, k, extra, 1, 1}, false) <= 1);
-          CHECK(error_in_bounds({ta, tb, m, n, k, extra, 0.125f, 1}, true) <= 1);
-          CHECK(error_in_bounds({ta, tb, m, n, k, extra, -2.5f, 0, true}, false) <= 1);
-          CHECK(error_in_bounds({ta, tb, m, n, k, extra, 1, 1, true}, false) <= 1);
+          for (const GemmLibrary library : libraries) {
+            INFO(m << " x " << k << " x " << n << ", leading dimensions larger by " << extra);
+            CHECK(error_in_bounds({ta, tb, m, n, k, extra, 1, 0, false, library}, false) <= 1);
+            CHECK(error_in_bounds({ta, tb, m, n, k, extra, 1, 0, false, library}, true) <= 1);
+            CHECK(error_in_bounds({ta, tb, m, n, k, extra, 1, 1, false, library}, false) <= 1);
+            CHECK(error_in_bounds({ta, tb, m, n, k, extra, 0.125f, 1, false, library}, true) <= 1);
+            CHECK(error_in_bounds({ta, tb, m, n, k, extra, -2.5f, 0, true, library}, false) <= 1);
+            CHECK(error_in_bounds({ta, tb, m, n, k, extra, 1, 1, true, library}, false) <= 1);
+          }
         }
       }
     }
@@ -152,34 +159,40 @@ TEST_CASE("gemm passes on NaN and infinity", "[gemm]") {
   Tensor a = Tensor::full({2, 3}, 1);
   a.mutable_data()[4] = std::numeric_limits<real>::quiet_NaN();
   const Tensor zeros = Tensor::zeros({3, 2});
-  const Tensor c = product(a, zeros, Transpose::no, Transpose::no);
-  CHECK(c.data()[0] == 0);
-  CHECK(std::isnan(c.data()[2]));
-  CHECK(std::isnan(c.data()[3]));
+  for (const GemmLibrary library : libraries) {
+    const Tensor c = product(a, zeros, Transpose::no, Transpose::no, library);
+    CHECK(c.data()[0] == 0);
+    CHECK(std::isnan(c.data()[2]));
+    CHECK(std::isnan(c.data()[3]));
+  }
 }
 
 TEST_CASE("gemm gives the same bits with any number of threads", "[gemm][bits]") {
-  check_bits(64, 2048, 128);
-  check_bits(96, 333, 500);
-  check_bits(130, 777, 1000);
-  check_bits(513, 65, 257);
-  check_bits(1, 4096, 300);
-  check_bits(300, 1, 2000);
-  check_bits(35, 33, 8198);  // a single tile
+  for (const GemmLibrary library : libraries) {
+    check_bits(library, 64, 2048, 128);
+    check_bits(library, 96, 333, 500);
+    check_bits(library, 130, 777, 1000);
+    check_bits(library, 513, 65, 257);
+    check_bits(library, 1, 4096, 300);
+    check_bits(library, 300, 1, 2000);
+    check_bits(library, 35, 33, 8198);  // a single tile
+  }
 }
 
 TEST_CASE("gemm gives the same bits with any number of threads on the output layer of GPT-2", "[gemm][bits][slow]") {
-  check_bits(256, 50257, 768);
+  for (const GemmLibrary library : libraries) check_bits(library, 256, 50257, 768);
 }
 
 // The serial build of OpenBLAS, left to itself, fails this: it shares work buffers between threads.
 TEST_CASE("Products computed at the same time on several threads are right", "[gemm]") {
   const Threads four(4);
+  const GemmLibrary library = GENERATE(GemmLibrary::openblas, GemmLibrary::onednn);
   for (const int64_t size : {5, 8, 16, 64, 100}) {
     const Tensor a = random_tensor({size, size}, 7);
     const Tensor b = random_tensor({size, size}, 8);
     const auto multiply_into = [&](real* c) {
-      gemm_serial(Transpose::no, Transpose::yes, 1, {a.data(), size, size}, {b.data(), size, size}, 0, {c, size, size});
+      gemm_serial(Transpose::no, Transpose::yes, 1, {a.data(), size, size}, {b.data(), size, size}, 0, {c, size, size},
+                  library);
     };
     Tensor alone = Tensor::uninitialized({size, size});
     multiply_into(alone.mutable_data());
@@ -197,10 +210,12 @@ TEST_CASE("Products computed at the same time on several threads are right", "[g
 TEST_CASE("Products leave the number of threads as it is", "[gemm]") {
   for (const int count : {1, 3}) {
     const Threads use(count);
-    product(random_tensor({3, 3}, 9), random_tensor({3, 3}, 10), Transpose::no, Transpose::no);
-    product(random_tensor({300, 3}, 9), random_tensor({3, 300}, 10), Transpose::no, Transpose::no);
-    blas_info();
-    CHECK(threads() == count);
+    for (const GemmLibrary library : libraries) {
+      product(random_tensor({3, 3}, 9), random_tensor({3, 3}, 10), Transpose::no, Transpose::no, library);
+      product(random_tensor({300, 3}, 9), random_tensor({3, 300}, 10), Transpose::no, Transpose::no, library);
+      blas_info();
+      CHECK(threads() == count);
+    }
   }
 }
 

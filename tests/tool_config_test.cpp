@@ -50,6 +50,7 @@ RunConfig unusual_config() {
               .ema = 0.875,
               .clip = 0,
               .seed = std::numeric_limits<uint64_t>::max(),
+              .precision = Precision::bf16,
               .validation_windows = 11};
   c.reporting = {.log_every = 1, .eval_every = 2, .save_every = 3};
   c.text = {.path = "/books/a \"b\".txt", .characters = 12345, .fingerprint = "0123456789abcdef"};
@@ -78,9 +79,15 @@ TEST_CASE("A config is the same after it was written and read", "[tool]") {
   CHECK(c.recipe.decay == tool::DecayKind::Independent);
   CHECK_FALSE(c.recipe.bias_correction);
   CHECK(c.recipe.ema == 0.875);
+  CHECK(c.recipe.precision == Precision::bf16);  // also where it can not be computed: such a run may be sampled from
   CHECK(c.recipe.seed == std::numeric_limits<uint64_t>::max());
   CHECK(c.recipe.schedule == ScheduleKind::WSD);
   CHECK(c.text.path == "/books/a \"b\".txt");
+}
+
+TEST_CASE("A config from before there were precisions is one of f32", "[tool]") {
+  const std::string old = replaced(tool::to_json(unusual_config()), ",\n    \"precision\": \"bf16\"", "");
+  CHECK(tool::run_config(old, "run/config.json").recipe.precision == Precision::f32);
 }
 
 TEST_CASE("A damaged config is refused with its path and the entry", "[tool]") {
@@ -105,6 +112,7 @@ TEST_CASE("A damaged config is refused with its path and the entry", "[tool]") {
   CHECK(has_parts(message_with("\"tied\": false", "\"tied\": 0"), {"\"tied\" must be true or false"}));
   CHECK(has_parts(message_with("\"clip\": 0.0", "\"clip\": null"), {"\"clip\" must be a number"}));
   CHECK(has_parts(message_with("\"deepnorm\"", "\"prae\""), {"scheme", "prae", "post, pre, deepnorm"}));
+  CHECK(has_parts(message_with("\"bf16\"", "\"fp8\""), {"precision", "fp8", "f32, bf16, bf16-emulated"}));
   CHECK(has_parts(message_with("\"steps\": 50", "\"steps\": -1"), {"run/config.json: steps must be at least 1"}));
   CHECK(has_parts(message_with("\"width\": 10", "\"width\": 1000000000"), {"GiB of memory", "smaller"}));
   CHECK(has_parts(message_with("\"width\": 10", "\"width\": 1000000000000"), {"width must be at most"}));

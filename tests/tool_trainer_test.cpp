@@ -1,5 +1,6 @@
 // Training as a whole: every scheme and norm learns a text, a stopped run goes on bit for bit, the number of threads
 // changes nothing, and runs write what they should.
+#include <tape/core/onednn.h>
 #include <tape/examples/support/tokenizer.h>
 #include <tape/examples/support/trainer.h>
 #include <tape/examples/support/training_run.h>
@@ -116,6 +117,58 @@ TEST_CASE("A run has the same bits with any number of threads, and others with a
   const std::string one = trained(1, 1);
   for (const int threads : {2, 3, 4}) CHECK(trained(threads, 1) == one);
   CHECK(trained(1, 2) != one);
+}
+
+TEST_CASE("In emulated bf16 a stopped run goes on bit for bit, with any number of threads", "[tool][training]") {
+  Problem problem = small_problem();
+  problem.config.recipe.precision = Precision::bf16_emulated;
+  problem.config.model.dropout = 0.1;
+  std::string whole;
+  {
+    const Threads one(1);
+    Trainer trainer(problem.config, problem.tokens);
+    train(trainer, 12);
+    whole = bits(trainer);
+    Trainer exact(small_problem().config, problem.tokens);
+    train(exact, 12);
+    CHECK(bits(exact) != whole);
+  }
+  const TempFolder folder;
+  for (const int threads : {2, 3, 4}) {
+    const Threads several(threads);
+    Trainer first(problem.config, problem.tokens);
+    train(first, 5);
+    first.save(folder / "checkpoint");
+    Trainer second(problem.config, problem.tokens);
+    second.load(folder / "checkpoint");
+    train(second, 12);
+    CHECK(bits(second) == whole);
+  }
+}
+
+TEST_CASE("Emulated bf16 learns as f32 does", "[tool][training]") {
+  const Threads guard(1);
+  Problem problem = small_problem();
+  problem.config.recipe.steps = 120;
+  problem.config.recipe.lr = 3e-3;
+  Trainer exact(problem.config, problem.tokens);
+  problem.config.recipe.precision = Precision::bf16_emulated;
+  Trainer rounded(problem.config, problem.tokens);
+  const double before = exact.validation_loss();
+  for (const int64_t steps : {30, 60, 90, 120}) {
+    train(exact, steps);
+    train(rounded, steps);
+    INFO("after " << steps << " steps");
+    CHECK(std::abs(rounded.validation_loss() - exact.validation_loss()) < 0.02);
+  }
+  CHECK(exact.validation_loss() < before - 1);
+}
+
+TEST_CASE("A run in bf16 is refused at once where the processor has none", "[tool][training]") {
+  if (onednn::has_bf16()) return;
+  Problem problem = small_problem();
+  problem.config.recipe.precision = Precision::bf16;
+  CHECK(has_parts(error_of([&] { Trainer(problem.config, problem.tokens); }), {"precision bf16", "bf16-emulated"}));
 }
 
 TEST_CASE("Accumulated batches make the step of their mean gradient", "[tool][training]") {

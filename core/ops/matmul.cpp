@@ -1,8 +1,10 @@
 #include <tape/core/ops/matmul.h>
 
 #include <algorithm>
+#include <optional>
 
 #include <tape/core/parallel.h>
+#include <tape/core/product.h>
 #include <tape/core/tape.h>
 
 namespace tape::inline TAPE_ABI {
@@ -99,28 +101,32 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Where w
                 weight.shape()));
   }
   Tensor y = Tensor::uninitialized(x.shape().with(-1, out));
-  gemm(Transpose::no, Transpose::yes, 1, {x.data(), rows, in}, {weight.data(), out, in}, 0,
-       {y.mutable_data(), rows, out}, bias.data());
+  const Precision precision = weight.leaf() ? weight.leaf()->precision : Precision::f32;
+  const Factor left(x, precision);
+  const Factor right(weight, precision);
+  multiply(Transpose::no, Transpose::yes, left, right, 0, {y.mutable_data(), rows, out}, bias.data());
   const Cost cost{.flops = 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out)};
   return op.record(
       y, {&x, &weight, &bias},
-      [x = Saved(x), weight, rows, in, out](Backward& b) {
-        const ConstMatrix dy(b.dy(), rows, out);  // dW first: then x, where it was made again, is gone before dx comes
-        if (b.wants(1)) {
-          const Tensor input = b.value(x);
+      [x = precision == Precision::f32 ? Saved(x) : Saved(),
+       rounded = precision == Precision::f32 ? std::optional<Factor>() : left, right, rows, out](Backward& b) {
+        const Factor dy(b.dy_tensor(), right.precision());
+        if (b.wants(1)) {  // first: then x, where it was made again, is gone before its gradient comes
+          const Factor input = rounded ? *rounded : Factor(b.value(x), Precision::f32);
           const GradView dw = b.grad(1);
-          gemm(Transpose::yes, Transpose::no, 1, dy, {input.data(), rows, in}, dw.beta(), {dw.data, out, in});
+          multiply(Transpose::yes, Transpose::no, dy, input, dw.beta(), {dw.data, out, input.columns()});
         }
         if (b.wants(0)) {
           const GradView dx = b.grad(0);
-          gemm(Transpose::no, Transpose::no, 1, dy, {weight.data(), out, in}, dx.beta(), {dx.data, rows, in});
+          multiply(Transpose::no, Transpose::no, dy, right, dx.beta(), {dx.data, rows, right.columns()});
         }
         if (b.wants(2)) {
           const GradView db = b.grad(2);
+          const real* dy_data = b.dy();
           sum_rows(rows, out, db.accumulate, db.data, [=](int64_t begin, int64_t end, real* sums) {
             for (int64_t r = begin; r < end; ++r) {
 #pragma omp simd
-              for (int64_t c = 0; c < out; ++c) sums[c] += dy.data[r * out + c];
+              for (int64_t c = 0; c < out; ++c) sums[c] += dy_data[r * out + c];
             }
           });
         }

@@ -77,6 +77,7 @@ void visit(auto&& v, Recipe& r) {
   v("clip", r.clip);
   v("seed", r.seed);
   v("validation_windows", r.validation_windows);
+  v.later("precision", r.precision, precision);
 }
 void visit(auto&& v, Reporting& r) {
   v("log_every", r.log_every);

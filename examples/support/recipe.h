@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <tape/core/precision.h>
 #include <tape/core/random.h>
 #include <tape/optim/optimizer.h>
 #include <tape/optim/plateau.h>
@@ -73,7 +74,8 @@ struct Recipe {
   double ema = 0;                        ///< decay of the average of weights that is validated and saved; 0: none
   double clip = 1.0;                     ///< largest norm of the gradient; 0: any
   uint64_t seed = 1;
-  int64_t validation_windows = 200;  ///< at most so many measure the validation loss
+  Precision precision = Precision::f32;  ///< of linear layers, see nn::set_precision
+  int64_t validation_windows = 200;      ///< at most so many measure the validation loss
 };
 
 /// Throws Error that names the field for a value that can not be used. The maker functions check the rest.

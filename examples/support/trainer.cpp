@@ -44,6 +44,7 @@ Trainer::Trainer(const RunConfig& config, Corpus corpus)
       optimizer_(make_optimizer(config.recipe, parameters_)),
       schedule_(make_schedule(config.recipe)),
       plateau_(make_plateau(config.recipe)) {
+  nn::set_precision(parameters_, config.recipe.precision);
   if (config.recipe.ema > 0)
     ema_ = std::make_unique<optim::Ema>(parameters_, optim::EmaOptions{.decay = config.recipe.ema, .warmup = true});
 }

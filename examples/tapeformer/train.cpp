@@ -56,6 +56,9 @@ void introduce(const Prepared& run) {
                         name_of(r.optimizer), r.ema > 0 ? fmt::format(", weights averaged with decay {}", r.ema) : ""));
   tool::say(fmt::format("          learning rate {}, schedule {} after {} steps of warm-up", r.lr, name_of(r.schedule),
                         r.warmup));
+  if (r.precision != tape::Precision::f32) {
+    tool::say(fmt::format("          products of linear layers in {}", name_of(r.precision)));
+  }
   tool::say(fmt::format("output    {}", run.folder.path()));
   tool::say(fmt::format("loss      nats per {}; blind guessing has {:.2f}, letter frequencies {:.2f}",
                         target_of(config.architecture), std::log(static_cast<double>(m.vocab)),

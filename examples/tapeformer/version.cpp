@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <tape/core/gemm.h>
+#include <tape/core/onednn.h>
 #include <tape/core/parallel.h>
 
 #include "commands.h"
@@ -56,12 +57,15 @@ std::string processor() {
 
 std::string version_text() {
   const tape::BlasInfo blas = tape::blas_info();
+  const std::string onednn = tape::onednn::description();
   std::string text = fmt::format(
       "tapeformer {}\n"
       "compiler   {}, for {}\n"
       "processor  {}; {} threads\n"
-      "BLAS       {}",
-      TAPE_VERSION, compiler(), built_for(), processor(), tape::threads(), blas.description);
+      "BLAS       {}\n"
+      "products   {}",
+      TAPE_VERSION, compiler(), built_for(), processor(), tape::threads(), blas.description,
+      onednn.empty() ? "all by BLAS: this build has no oneDNN" : onednn + " for " + tape::onednn::share());
   if (blas.own_threads) {
     text +=
         "\n\nWARNING: this OpenBLAS has threads of its own, which get in the way of ours and cost much speed. On "

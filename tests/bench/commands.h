@@ -6,6 +6,7 @@
 namespace bench {
 
 void add_train(CLI::App& app);
+void add_gemm(CLI::App& app);
 void add_ops(CLI::App& app);
 void add_scale(CLI::App& app);
 void add_sample(CLI::App& app);

@@ -4,6 +4,7 @@
 
 #include <tape/core/gemm.h>
 #include <tape/core/parallel.h>
+#include <tape/core/product.h>
 #include <tape/core/tensor.h>
 
 #include "measure.h"
@@ -20,20 +21,18 @@ Tensor random_matrix(int64_t rows, int64_t columns) {
 }
 
 // y = x·wᵀ, dx = dy·w, dw = dyᵀ·x: the three products of a linear layer.
-double linear_floor(int64_t rows, int64_t in, int64_t out, double seconds) {
-  const Tensor x = random_matrix(rows, in);
-  const Tensor w = random_matrix(out, in);
-  Tensor y = random_matrix(rows, out);
+double linear_floor(int64_t rows, int64_t in, int64_t out, Precision precision, double seconds) {
+  const Factor x(random_matrix(rows, in), precision);
+  const Factor w(random_matrix(out, in), precision);
+  const Factor dy(random_matrix(rows, out), precision);
+  Tensor y = Tensor::zeros({rows, out});
   Tensor dx = Tensor::zeros({rows, in});
   Tensor dw = Tensor::zeros({out, in});
   return measure(seconds,
                  [&] {
-                   gemm(Transpose::no, Transpose::yes, 1, {x.data(), rows, in}, {w.data(), out, in}, 0,
-                        {y.mutable_data(), rows, out});
-                   gemm(Transpose::no, Transpose::no, 1, {y.data(), rows, out}, {w.data(), out, in}, 0,
-                        {dx.mutable_data(), rows, in});
-                   gemm(Transpose::yes, Transpose::no, 1, {y.data(), rows, out}, {x.data(), rows, in}, 0,
-                        {dw.mutable_data(), out, in});
+                   multiply(Transpose::no, Transpose::yes, x, w, 0, {y.mutable_data(), rows, out});
+                   multiply(Transpose::no, Transpose::no, dy, w, 0, {dx.mutable_data(), rows, in});
+                   multiply(Transpose::yes, Transpose::no, dy, x, 0, {dw.mutable_data(), out, in});
                  })
       .median;
 }
@@ -65,14 +64,14 @@ double attention_floor(const Workload& w, double seconds) {
 
 }  // namespace
 
-double gemm_floor(const Workload& w, double seconds) {
+double gemm_floor(const Workload& w, tape::Precision precision, double seconds) {
   const int64_t c = w.model.width;
   const int64_t rows = w.tokens();
   const double share = seconds / 6;
-  const double block = linear_floor(rows, c, 3 * c, share) + linear_floor(rows, c, c, share) +
-                       linear_floor(rows, c, 4 * c, share) + linear_floor(rows, 4 * c, c, share) +
+  const double block = linear_floor(rows, c, 3 * c, precision, share) + linear_floor(rows, c, c, precision, share) +
+                       linear_floor(rows, c, 4 * c, precision, share) + linear_floor(rows, 4 * c, c, precision, share) +
                        attention_floor(w, share);
-  return static_cast<double>(w.model.layers) * block + linear_floor(rows, c, w.model.vocab, share);
+  return static_cast<double>(w.model.layers) * block + linear_floor(rows, c, w.model.vocab, precision, share);
 }
 
 double copy_bandwidth(double megabytes, double seconds) {

@@ -8,7 +8,7 @@ namespace bench {
 
 /// Milliseconds of all matrix products of a step alone, on matrices of their shapes, with this library's own GEMM over
 /// all threads; attention's, which are small, as single-threaded calls of the causal half, shared out.
-double gemm_floor(const Workload& workload, double seconds);
+double gemm_floor(const Workload& workload, tape::Precision precision, double seconds);
 
 /// GB/s, bytes read and written, of copying arrays of `megabytes` MiB with all threads (STREAM copy).
 double copy_bandwidth(double megabytes, double seconds);

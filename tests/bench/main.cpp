@@ -23,10 +23,12 @@ int main(int argc, char** argv) {
       "  bench train --workload W1 W4\n"
       "  bench --threads 1 train --workload W2 --json\n"
       "  bench ops\n"
+      "  bench gemm --workload W4\n"
       "  bench scale\n"
       "  bench sample --batch 1");
   bench::add_train(app);
   bench::add_ops(app);
+  bench::add_gemm(app);
   bench::add_scale(app);
   bench::add_sample(app);
   try {

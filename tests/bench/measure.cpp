@@ -6,6 +6,7 @@
 #include <string>
 
 #include <tape/core/gemm.h>
+#include <tape/core/onednn.h>
 #include <tape/core/parallel.h>
 
 namespace bench {
@@ -30,7 +31,7 @@ Machine machine() {
 #else
   const char* compiler = "gcc " __VERSION__;
 #endif
-  return {compiler, processor, tape::blas_info().description, tape::threads()};
+  return {compiler, processor, tape::blas_info().description, tape::onednn::description(), tape::threads()};
 }
 
 }  // namespace bench

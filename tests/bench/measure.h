@@ -45,11 +45,12 @@ Times measure(double seconds, const Work& work) {
 
 /// Most memory that the process has had so far, in MiB.
 double peak_memory();
-/// What the measurements were made on: processor, threads, compiler, BLAS.
+/// What the measurements were made on: processor, threads, compiler, BLAS, and oneDNN, if the build has it.
 struct Machine {
   const char* compiler;
   std::string processor;
   std::string blas;
+  std::string onednn;
   int threads;
 };
 Machine machine();

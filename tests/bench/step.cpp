@@ -20,11 +20,13 @@ Ids random_tokens(const Workload& w, uint64_t stream) {
 
 }  // namespace
 
-Step::Step(const Workload& w)
+Step::Step(const Workload& w, Precision precision)
     : gpt_(w.model, Seed{1}),
       adamw_(nn::parameters(gpt_), {.weight_decay = 0.1}),
       input_(random_tokens(w, 1)),
-      target_(random_tokens(w, 2)) {}
+      target_(random_tokens(w, 2)) {
+  nn::set_precision(gpt_, precision);
+}
 
 double Step::operator()(bool keep_profile) {
   double loss = 0;

@@ -11,7 +11,8 @@ namespace bench {
 
 class Step {
  public:
-  explicit Step(const Workload& workload);
+  /// Throws tape::Error when products can not be computed in this precision here.
+  explicit Step(const Workload& workload, tape::Precision precision = tape::Precision::f32);
 
   /// Forward, loss, backward, AdamW. Returns the loss. Keeps the profile of its ops when asked to.
   double operator()(bool keep_profile = false);

@@ -19,6 +19,7 @@ using Json = nlohmann::ordered_json;
 struct Options {
   std::vector<std::string> names{"W1"};
   double seconds = 10;
+  tape::Precision precision = tape::Precision::f32;
   bool floor = true;
   bool json = false;
 };
@@ -36,7 +37,7 @@ struct Result {
 Result run(const Workload& w, const Options& o) {
   Result r;
   const double start = now_ms();
-  Step step(w);
+  Step step(w, o.precision);
   step();
   r.first_ms = now_ms() - start;
   r.step = measure(o.seconds, [&] { step(); });
@@ -45,14 +46,14 @@ Result run(const Workload& w, const Options& o) {
   r.update_ms = step.update_ms();
   r.parameter_mib = step.parameter_bytes() / (1 << 20);
   r.peak_mib = peak_memory();
-  if (o.floor) r.floor_ms = gemm_floor(w, 2);
+  if (o.floor) r.floor_ms = gemm_floor(w, o.precision, 2);
   return r;
 }
 
-Json to_json(const Workload& w, const Result& r) {
+Json to_json(const Workload& w, const Options& o, const Result& r) {
   const Machine m = machine();
   Json json = {{"workload", w.name},
-               {"precision", "f32"},
+               {"precision", name_of(o.precision)},
                {"threads", m.threads},
                {"ms", {{"median", r.step.median}, {"min", r.step.min}, {"p90", r.step.p90}, {"steps", r.step.runs}}},
                {"tokens_per_s", 1000 * static_cast<double>(w.tokens()) / r.step.median},
@@ -63,6 +64,7 @@ Json to_json(const Workload& w, const Result& r) {
                {"gemm_floor_ms", r.floor_ms > 0 ? Json(r.floor_ms) : Json()},
                {"processor", m.processor},
                {"blas", m.blas},
+               {"onednn", m.onednn.empty() ? Json() : Json(m.onednn)},
                {"compiler", m.compiler},
                {"ops", Json::array()}};
   for (const tape::OpProfile& op : r.ops) {
@@ -73,9 +75,9 @@ Json to_json(const Workload& w, const Result& r) {
   return json;
 }
 
-void print(const Workload& w, const Result& r) {
-  fmt::print("{} {}: {} tokens a step, {:.2f} GFLOP in matrix products\n", w.name, w.title, w.tokens(),
-             gemm_flops(w) / 1e9);
+void print(const Workload& w, const Options& o, const Result& r) {
+  fmt::print("{} {}: {} tokens a step, {:.2f} GFLOP in matrix products; {}\n", w.name, w.title, w.tokens(),
+             gemm_flops(w) / 1e9, name_of(o.precision));
   fmt::print("  step      {:.2f} ms median, {:.2f} min, {:.2f} p90 of {}; {:.0f} tokens/s; first step {:.0f} ms\n",
              r.step.median, r.step.min, r.step.p90, r.step.runs, 1000 * static_cast<double>(w.tokens()) / r.step.median,
              r.first_ms);
@@ -104,9 +106,9 @@ void train(const Options& o) {
     const Workload& w = workload(name);
     const Result r = run(w, o);
     if (o.json) {
-      all.push_back(to_json(w, r));
+      all.push_back(to_json(w, o, r));
     } else {
-      print(w, r);
+      print(w, o, r);
     }
   }
   if (o.json) fmt::print("{}\n", (all.size() == 1 ? all[0] : all).dump(2));
@@ -119,6 +121,11 @@ void add_train(CLI::App& app) {
   CLI::App* command = app.add_subcommand("train", "Time training steps");
   command->add_option("--workload", options->names, "W1 … W4, one or several; peak memory is that of all so far")
       ->capture_default_str();
+  command
+      ->add_option_function<std::string>(
+          "--precision", [options](const std::string& name) { options->precision = tape::precision(name); },
+          "f32, bf16 or bf16-emulated: of the products of linear layers")
+      ->default_str("f32");
   command->add_option("--seconds", options->seconds, "How long to measure each")->capture_default_str();
   command->add_flag_function(
       "--no-floor", [options](int64_t) { options->floor = false; }, "Leave out the matrix products alone");

@@ -1,0 +1,85 @@
+#include <tape/core/product.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+
+#include <tape/core/error.h>
+#include <tape/core/parallel.h>
+#include <tape/core/tiles.h>
+
+namespace tape::inline TAPE_ABI {
+
+namespace {
+
+// oneDNN packs B anew for each tile: with many rows that is a small share even where AMX multiplies.
+constexpr int64_t rows_of_bf16_tile = 1024;
+
+// The factor's numbers in f32: its own, or those of its copy, for which `memory` makes room.
+ConstMatrix in_f32(const Factor& x, Storage& memory) {
+  memory = x.storage();
+  if (x.precision() != Precision::f32) {
+    memory = Storage::of<real>(x.rows() * x.columns());
+    from_bf16(x.storage().as<bf16>(), memory.as<real>(), x.rows() * x.columns());
+  }
+  return {memory.as<real>(), x.rows(), x.columns()};
+}
+
+}  // namespace
+
+Factor::Factor(const Tensor& x, Precision precision)
+    : precision_(precision), rows_(x.rows()), columns_(x.last()), storage_(x.storage()) {
+  if (precision == Precision::f32) return;
+  storage_ = Storage::of<bf16>(x.size());
+  round_to_bf16(x.data(), storage_.as<bf16>(), x.size());
+}
+
+void multiply(Transpose ta, Transpose tb, const Factor& a, const Factor& b, real beta, MutableMatrix c,
+              const real* bias) {
+  const int64_t k = ta == Transpose::yes ? a.rows() : a.columns();
+  if (a.precision() == Precision::bf16 && k > 0) {
+    multiply_prepared(onednn::Element::bf16, ta, a.storage().as<bf16>(), a.columns(), tb, b.storage().as<bf16>(),
+                      b.columns(), k, beta, c, bias);
+    return;
+  }
+  Storage a_memory;
+  Storage b_memory;
+  gemm(ta, tb, 1, in_f32(a, a_memory), in_f32(b, b_memory), beta, c, bias);
+}
+
+void multiply_prepared(onednn::Element element, Transpose ta, const void* a, int64_t lda, Transpose tb, const void* b,
+                       int64_t ldb, int64_t k, real beta, MutableMatrix c, const real* bias) {
+  if (c.rows == 0 || c.columns == 0) return;
+  const auto size = static_cast<int64_t>(element == onednn::Element::bf16 ? sizeof(bf16) : sizeof(float));
+  const TileGrid grid(c.rows, c.columns, rows_of_bf16_tile);
+  // Those on the lower and on the right border may be smaller.
+  const Tile first = grid[0];
+  const Tile last = grid[grid.count() - 1];
+  std::array<std::array<std::shared_ptr<const onednn::PreparedProduct>, 2>, 2> products;
+  int64_t scratch_bytes = 0;
+  for (const bool low : {false, true}) {
+    for (const bool right : {false, true}) {
+      auto& product = products[low][right];
+      product = onednn::prepare({element, ta, tb, low ? last.rows : first.rows, right ? last.columns : first.columns, k,
+                                 lda, ldb, c.ld, beta != 0});
+      scratch_bytes = std::max(scratch_bytes, product->scratch_bytes());
+    }
+  }
+  std::atomic<bool> failed = false;
+  parallel_tasks(grid.count(), scratch_bytes / static_cast<int64_t>(sizeof(real)) + 1, [&](int64_t i, real* scratch) {
+    const Tile tile = grid[i];
+    const int64_t a_begin = ta == Transpose::yes ? tile.row : tile.row * lda;
+    const int64_t b_begin = tb == Transpose::yes ? tile.column * ldb : tile.column;
+    real* c_tile = c.data + tile.row * c.ld + tile.column;
+    const auto& product = products[tile.rows != first.rows][tile.columns != first.columns];
+    if (!product->run(static_cast<const std::byte*>(a) + a_begin * size,
+                      static_cast<const std::byte*>(b) + b_begin * size, c_tile, scratch)) {
+      failed = true;
+    }
+    if (bias) add_bias(tile, bias, c_tile, c.ld);
+  });
+  if (failed) throw Error("oneDNN could not compute a product: there is not enough memory");
+}
+
+}  // namespace tape::inline TAPE_ABI

@@ -1,0 +1,40 @@
+// Matrix products in a chosen precision: factors are rounded once and may enter several products.
+#pragma once
+
+#include <tape/core/bf16.h>
+#include <tape/core/gemm.h>
+#include <tape/core/onednn.h>
+#include <tape/core/precision.h>
+#include <tape/core/tensor.h>
+
+namespace tape::inline TAPE_ABI {
+
+/// One side of a product: x as a matrix (rows, last size). With f32 it shares the storage of x; otherwise it is a copy
+/// rounded to bf16, which takes half the memory.
+class Factor {
+ public:
+  Factor(const Tensor& x, Precision precision);
+
+  Precision precision() const { return precision_; }
+  int64_t rows() const { return rows_; }
+  int64_t columns() const { return columns_; }
+  const Storage& storage() const { return storage_; }  ///< of real, or of bf16
+
+ private:
+  Precision precision_;
+  int64_t rows_, columns_;
+  Storage storage_;
+};
+
+/// C = op(A)·op(B) + beta·C (+ bias, one number for each column), over all threads, in the precision that A and B have
+/// in common; C, bias and all sums are not rounded. beta is 0 (C is not read) or 1. The number of threads does not
+/// change the result.
+void multiply(Transpose ta, Transpose tb, const Factor& a, const Factor& b, real beta, MutableMatrix c,
+              const real* bias = nullptr);
+
+/// The same for operands in memory of `element` by oneDNN's prepared products: what `multiply` does in bf16. lda and
+/// ldb are leading dimensions in elements, k > 0 is the summed size.
+void multiply_prepared(onednn::Element element, Transpose ta, const void* a, int64_t lda, Transpose tb, const void* b,
+                       int64_t ldb, int64_t k, real beta, MutableMatrix c, const real* bias = nullptr);
+
+}  // namespace tape::inline TAPE_ABI

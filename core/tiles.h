@@ -1,0 +1,61 @@
+// How a matrix product is cut into tiles. The grid follows from the shape alone, and never cuts the summed size, so
+// that the result is the same with any number of threads.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+
+#include <tape/core/real.h>
+
+namespace tape::inline TAPE_ABI {
+
+/// Rows row … row + rows - 1 and columns column … column + columns - 1 of C.
+struct Tile {
+  int64_t row, column;
+  int64_t rows, columns;
+};
+
+/// The tiles of an (m, n) product, m, n > 0: of at most about `rows` rows and 1024 columns, large enough that a call
+/// reaches full speed, small enough that a product of a small model still makes work for several threads. Rows are cut
+/// into a power of two of parts, which threads share out evenly.
+class TileGrid {
+ public:
+  TileGrid(int64_t m, int64_t n, int64_t rows) : m_(m), n_(n) {
+    const auto down = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(divide_up(m, rows))));
+    rows_ = part(m, std::max<int64_t>(down, m >= 192 ? 2 : 1));
+    constexpr int64_t most_columns = 1024;
+    int64_t parts = divide_up(n, most_columns);
+    // Few rows: the columns are cut finer, so that threads have work.
+    if (rows_ >= m && m * n >= 64 * 64) parts = std::max<int64_t>(parts, n >= 256 ? 4 : 2);
+    columns_ = part(n, parts);
+    across_ = divide_up(n, columns_);
+  }
+
+  int64_t count() const { return divide_up(m_, rows_) * across_; }
+  Tile operator[](int64_t i) const {
+    const int64_t row = i / across_ * rows_;
+    const int64_t column = i % across_ * columns_;
+    return {row, column, std::min(rows_, m_ - row), std::min(columns_, n_ - column)};
+  }
+
+ private:
+  static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+  // About n/parts, a multiple of 16 so that tiles begin where vectors do.
+  static int64_t part(int64_t n, int64_t parts) {
+    return std::max<int64_t>(divide_up(divide_up(n, parts), 16) * 16, 16);
+  }
+
+  int64_t m_, n_;
+  int64_t rows_ = 0, columns_ = 0;  // of a tile
+  int64_t across_ = 0;              // tiles beside each other
+};
+
+/// Adds one number for each column to a tile of C, which begins at `c`, while it is in the cache.
+inline void add_bias(const Tile& tile, const real* bias, real* c, int64_t ldc) {
+  for (int64_t i = 0; i < tile.rows; ++i) {
+    for (int64_t j = 0; j < tile.columns; ++j) c[i * ldc + j] += bias[tile.column + j];
+  }
+}
+
+}  // namespace tape::inline TAPE_ABI
