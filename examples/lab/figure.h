@@ -35,9 +35,9 @@ struct MapCell {
 };
 struct Map {
   Text x_name, y_name, value_name;
-  std::vector<Text> columns;
-  std::vector<Text> rows;
-  std::vector<std::vector<MapCell>> cells;  ///< cells[row][column]
+  std::vector<Text> columns = {};
+  std::vector<Text> rows = {};
+  std::vector<std::vector<MapCell>> cells = {};  ///< cells[row][column]
 };
 
 struct Table {

@@ -6,6 +6,7 @@
 
 #include <tape/core/ops.h>
 #include <tape/core/probe.h>
+#include <tape/optim/adam.h>
 #include <tape/optim/clip.h>
 
 namespace tape::inline TAPE_ABI::lab {
@@ -51,6 +52,12 @@ void start_alike(const ParameterList& parameters, Seed seed) {
     }
   }
   nn::initialize(parameters, seed);
+}
+
+nn::GPT model_of(const Cell& cell) {
+  nn::GPT model(model_config(cell, cell.integer("context")), Seed{1});
+  start_alike(nn::parameters(model), Seed{static_cast<uint64_t>(cell.integer("seed"))});
+  return model;
 }
 
 const tool::MarkovSource& language() {
@@ -122,6 +129,27 @@ Course train(const std::function<Tensor(const Ids&, const nn::Context&)>& model,
   return course;
 }
 
+Course train(const nn::GPT& model, const Cell& cell, const Training& training,
+             const std::function<bool(int64_t, double)>& stop) {
+  optim::Adam adam(nn::parameters(model), {.beta2 = 0.98, .eps = 1e-9});
+  return train([&](const Ids& ids, const nn::Context& context) { return model(ids, context); }, adam, cell, training,
+               stop);
+}
+
+Fields measure_training(const Cell& cell) {
+  const int64_t steps = cell.integer("steps");
+  return fields_of(train(model_of(cell), cell,
+                         {.steps = steps,
+                          .rows = cell.integer("rows"),
+                          .context = cell.integer("context"),
+                          .rate = warmed(cell.number("lr"), cell.number("warmup"), steps)}));
+}
+
+double training_seconds(const Cell& cell) {
+  const double tokens = cell.number("rows") * cell.number("context");
+  return 1e-6 * cell.number("steps") * cell.number("layers") * (150 + tokens * cell.number("width") / 32);
+}
+
 Fields fields_of(const Course& course) {
   return {{"loss", course.final_loss}, {"failed", course.failed ? 1 : 0}};
 }
@@ -132,8 +160,9 @@ optim::Schedule warmed(double peak, double share, int64_t steps) {
 }
 
 double largest_working_rate(const Results& results) {
-  double largest = std::numeric_limits<double>::quiet_NaN();
-  for (const double lr : results.numbers("lr")) {
+  const std::vector<double> rates = results.numbers("lr");
+  double largest = rates.empty() ? std::numeric_limits<double>::quiet_NaN() : rates.front() / 2;
+  for (const double lr : rates) {
     if (results.where(Fields{{"lr", lr}}).mean("failed") == 0) largest = lr;
   }
   return largest;

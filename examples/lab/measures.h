@@ -24,6 +24,9 @@ nn::ModelConfig model_config(const Cell& cell, int64_t context);
 /// GPT-2's small values, with which some schemes start otherwise, would hide how their streams grow.
 void start_alike(const ParameterList& parameters, Seed seed);
 
+/// model_config and start_alike with the cell's "context" and "seed".
+nn::GPT model_of(const Cell& cell);
+
 /// The language of all trainings; its first seed is fixed, so that all runs have the same entropy to reach.
 const tool::MarkovSource& language();
 /// Batch number `index` of the run with this seed: runs of different seeds see different batches.
@@ -59,6 +62,15 @@ Course train(const std::function<Tensor(const Ids&, const nn::Context&)>& model,
              const Cell& cell, const Training& training,
              const std::function<bool(int64_t step, double loss)>& stop = {});
 
+/// The same for a GPT and Adam as in the papers: β = (0.9, 0.98), ε = 1e-9.
+Course train(const nn::GPT& model, const Cell& cell, const Training& training,
+             const std::function<bool(int64_t step, double loss)>& stop = {});
+/// Trains a cell's model, by Adam without clipping, with its "lr", "warmup" (a share of the steps; then lr stays),
+/// "steps", "rows" and "context", and gives {"loss", "failed"}.
+Fields measure_training(const Cell& cell);
+/// A guess for the seconds that measure_training takes.
+double training_seconds(const Cell& cell);
+
 /// Loss from which on a run counts as stuck, in nats: unigram entropy less 0.1.
 double stuck_loss();
 
@@ -68,7 +80,8 @@ Fields fields_of(const Course& course);
 /// warmup(share·steps, peak), then the peak.
 optim::Schedule warmed(double peak, double share, int64_t steps);
 
-/// The largest cell value "lr" whose runs did not fail in any seed; NaN when all failed.
+/// The largest cell value "lr" whose runs did not fail in any seed; half of the smallest when all failed, as an upper
+/// bound.
 double largest_working_rate(const Results& results);
 /// The least mean "loss" over rates, those with a failed seed left out; NaN when there is none.
 double best_loss(const Results& results);

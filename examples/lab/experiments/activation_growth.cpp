@@ -3,7 +3,6 @@
 
 #include <tape/examples/lab/experiment.h>
 #include <tape/examples/lab/measures.h>
-#include <tape/optim/adam.h>
 
 namespace tape::inline TAPE_ABI::lab {
 
@@ -20,12 +19,9 @@ std::vector<Cell> cells(Size size) {
 }
 
 Fields measure(const Cell& cell) {
-  const nn::GPT model(model_config(cell, cell.integer("context")), Seed{1});
-  start_alike(nn::parameters(model), Seed{static_cast<uint64_t>(cell.integer("seed"))});
+  const nn::GPT model = model_of(cell);
   if (cell.integer("steps") > 0) {
-    optim::Adam adam(nn::parameters(model), {.beta2 = 0.98, .eps = 1e-9});
-    train([&](const Ids& ids, const nn::Context& c) { return model(ids, c); }, adam, cell,
-          {.steps = cell.integer("steps"), .rate = warmed(cell.number("lr"), 0.2, cell.integer("steps"))});
+    train(model, cell, {.steps = cell.integer("steps"), .rate = warmed(cell.number("lr"), 0.2, cell.integer("steps"))});
   }
   const nn::Depth depth = nn::Depth::decoder_only(layers);
   const double alpha = nn::scheme_constants(model.config().scheme, depth).alpha;

@@ -26,8 +26,7 @@ void make_uniform(const ParameterList& parameters) {
 }
 
 Fields measure(const Cell& cell) {
-  const nn::GPT model(model_config(cell, cell.integer("context")), Seed{1});
-  start_alike(nn::parameters(model), Seed{static_cast<uint64_t>(cell.integer("seed"))});
+  const nn::GPT model = model_of(cell);
   if (cell.text("attention") == "uniform") make_uniform(nn::parameters(model));
   return {{"gradient", snapshot(model, cell, cell.integer("batches")).gradient}};
 }
