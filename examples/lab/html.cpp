@@ -120,10 +120,9 @@ std::string html_of(const Figure& figure, Language language) {
   if (std::holds_alternative<Table>(figure.content)) {
     html += table;
   } else {
-    html +=
-        "<details><summary>" +
-        element("span", {"Numbers: mean ± standard deviation over seeds", "数据：各种子的均值 ± 标准差"}, language) +
-        "</summary>" + table + "</details>\n";
+    html += "<details><summary>" +
+            xml_text(line({"Numbers: mean ± standard deviation over seeds", "数据：各种子的均值 ± 标准差"}, language)) +
+            "</summary>" + table + "</details>\n";
   }
   return html + "</figure>\n";
 }

@@ -147,7 +147,7 @@ Fields measure_training(const Cell& cell) {
 
 double training_seconds(const Cell& cell) {
   const double tokens = cell.number("rows") * cell.number("context");
-  return 1e-6 * cell.number("steps") * cell.number("layers") * (150 + tokens * cell.number("width") / 32);
+  return 1e-6 * cell.number("steps") * cell.number("layers") * (200 + 1.6 * tokens * cell.number("width") / 32);
 }
 
 Fields fields_of(const Course& course) {

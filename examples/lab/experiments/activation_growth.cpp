@@ -45,9 +45,10 @@ std::vector<Figure> figures(const Results& results) {
     all.push_back(
         {steps > 0 ? Text{"The stream after 500 steps of training", "训练 500 步后的残差流"}
                    : Text{"The stream before training", "训练前的残差流"},
-         {"Post-LN's and DeepNorm's are normalised after every branch and stay at 1; Pre-LN's and Peri-LN's "
+         {"Expected: Post-LN's and DeepNorm's are normalised after every branch and stay at 1; Pre-LN's and Peri-LN's "
           "grow with depth, in proportion to it and not exponentially.",
-          "Post-LN 和 DeepNorm 在每个支路之后归一化，始终为 1；Pre-LN 和 Peri-LN 的随深度成正比增长，而非指数增长。"},
+          "预期：Post-LN 和 DeepNorm 在每个支路之后归一化，始终为 1；Pre-LN 和 Peri-LN "
+          "的随深度成正比增长，而非指数增长。"},
          std::move(curves)});
   }
   return all;

@@ -50,8 +50,8 @@ std::vector<Figure> figures(const Results& results) {
         {uniform ? Text{"Gradient of each layer, uniform attention, 24 layers", "各层的梯度（均匀注意力，24 层）"}
                  : Text{"Gradient of each layer, 24 layers", "各层的梯度（24 层）"},
          uniform ? Text{"With W_Q = W_K = 0, as the paper's theory assumes.", "论文的理论假设 W_Q = W_K = 0。"}
-                 : Text{"Post-LN's gradient fades on its way down from the output.",
-                        "Post-LN 的梯度从输出向输入逐层衰减。"},
+                 : Text{"Expected: Post-LN's gradient fades on its way down from the output; the others' do not.",
+                        "预期：Post-LN 的梯度从输出向输入逐层衰减，其余方案则不。"},
          std::move(curves)});
   }
   return all;

@@ -7,34 +7,41 @@ namespace tape::inline TAPE_ABI::lab {
 namespace {
 
 std::vector<Cell> cells(Size size) {
-  const Fields fixed{{"width", 32}, {"context", 32}, {"rows", 8}, {"steps", 300}};
+  const Fields fixed{{"width", 32}, {"context", 32}, {"rows", 8}, {"steps", 600}};
   if (size == Size::quick)
-    return grid(
-        {{"layers", {12}}, {"scheme", {"post", "pre"}}, {"warmup", {0, 0.2}}, {"lr", {5e-4, 2e-3, 8e-3, 3.2e-2}}},
-        fixed);
+    return grid({{"layers", {6}},
+                 {"scheme", {"post", "pre"}},
+                 {"warmup", {0, 0.2}},
+                 {"lr", {2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2}}},
+                fixed);
   return grid({{"layers", {6, 12}},
                {"scheme", {"post", "pre", "deepnorm"}},
                {"warmup", {0, 0.025, 0.2}},
-               {"lr", {5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2}}},
+               {"lr", {1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2}}},
               fixed);
 }
 
 std::vector<Figure> figures(const Results& results) {
   std::vector<Figure> all;
-  for (const std::string& scheme : results.texts("scheme")) {
-    Map map = map_of(results.where(Fields{{"scheme", scheme}, {"layers", 12}}), "lr", "warmup", "loss");
-    map.x_name = {"highest learning rate", "最高学习率"};
-    map.y_name = {"warm-up, share of all steps", "预热占总步数的比例"};
-    map.value_name = {"loss (nats)", "损失 (nat)"};
-    all.push_back({{"Final loss of " + title_of(scheme) + ", 12 layers", title_of(scheme) + " 的最终损失，12 层"},
-                   {"Mean over the last tenth of 300 steps of Adam.", "Adam 训练 300 步，取最后十分之一的均值。"},
-                   std::move(map)});
+  for (const double layers : results.numbers("layers")) {
+    for (const std::string& scheme : results.texts("scheme")) {
+      Map map = map_of(results.where(Fields{{"scheme", scheme}, {"layers", layers}}), "lr", "warmup", "loss");
+      map.x_name = {"highest learning rate", "最高学习率"};
+      map.y_name = {"warm-up, share of all steps", "预热占总步数的比例"};
+      map.value_name = {"loss (nats)", "损失 (nat)"};
+      const std::string n = std::to_string(static_cast<int>(layers));
+      all.push_back(
+          {{title_of(scheme) + ", " + n + " layers: final loss", title_of(scheme) + "，" + n + " 层：最终损失"},
+           {"Mean over the last tenth of 600 steps of Adam, and over seeds.",
+            "Adam 训练 600 步，取最后十分之一和各种子的均值。"},
+           std::move(map)});
+    }
   }
   return all;
 }
 
 Results of(const Results& r, const char* scheme, double warmup) {
-  return r.where(Fields{{"scheme", scheme}, {"warmup", warmup}, {"layers", 12}});
+  return r.where(Fields{{"scheme", scheme}, {"warmup", warmup}, {"layers", 6}});
 }
 
 Estimate rate_ratio(const Results& r, const char* scheme, double warmup, const char* to, double to_warmup) {
