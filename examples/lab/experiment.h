@@ -16,20 +16,20 @@ namespace tape::inline TAPE_ABI::lab {
 enum class Size { quick, full };
 
 struct Experiment {
-  int place = 0;     ///< in the list and on the page
-  std::string name;  ///< on the command line and of its file of data: letters, digits and hyphens
-  Text title;
-  Text question;        ///< what is asked, in a sentence or two
-  Text setup;           ///< model, data and training, and where this is less than one would wish
-  std::string source;   ///< of the question
-  int version = 1;      ///< raised when the same cell would give other numbers: old data is then refused
-  int seeds_quick = 3;  ///< at least 3
+  int place = 0;          ///< in the list and on the page
+  std::string name = {};  ///< on the command line and of its file of data: letters, digits and hyphens
+  Text title = {};
+  Text question = {};       ///< what is asked, in a sentence or two
+  Text setup = {};          ///< model, data and training, and where this is less than one would wish
+  std::string source = {};  ///< of the question
+  int version = 1;          ///< raised when the same cell would give other numbers: old data is then refused
+  int seeds_quick = 3;      ///< at least 3
   int seeds_full = 3;
-  bool alone = false;                            ///< measures time: no two cells at once
-  std::function<std::vector<Cell>(Size)> cells;  ///< without their seeds; those of quick among those of full
-  std::function<double(const Cell&)> seconds;    ///< about how long a cell takes
-  std::function<Fields(const Cell&)> measure;    ///< a pure function of the cell, unless it measures time
-  std::function<std::vector<Figure>(const Results&)> figures;
+  bool alone = false;                                 ///< measures time: no two cells at once
+  std::function<std::vector<Cell>(Size)> cells = {};  ///< without their seeds; those of quick among those of full
+  std::function<double(const Cell&)> seconds = {};    ///< about how long a cell takes
+  std::function<Fields(const Cell&)> measure = {};    ///< a pure function of the cell, unless it measures time
+  std::function<std::vector<Figure>(const Results&)> figures = {};
   std::vector<Claim> claims = {};
 };
 

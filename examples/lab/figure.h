@@ -21,7 +21,7 @@ struct Curve {
   std::vector<CurvePoint> points;  ///< with x ascending
 };
 struct Curves {
-  Text x_name, y_name;  ///< with units
+  Text x_name = {}, y_name = {};  ///< with units
   std::vector<Curve> curves = {};
   bool log_x = false;
   bool log_y = false;
@@ -34,7 +34,7 @@ struct MapCell {
   bool failed = false;
 };
 struct Map {
-  Text x_name, y_name, value_name;
+  Text x_name = {}, y_name = {}, value_name = {};
   std::vector<Text> columns = {};
   std::vector<Text> rows = {};
   std::vector<std::vector<MapCell>> cells = {};  ///< cells[row][column]

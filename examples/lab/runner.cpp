@@ -138,8 +138,7 @@ Plan plan_of(const RunOptions& options) {
   return plan;
 }
 
-RunResult run(const RunOptions& options) {
-  const FolderLock lock(options.folder);
+RunResult run(const RunOptions& options, const FolderLock&) {
   return Run(options).all();
 }
 

@@ -32,8 +32,11 @@ struct RunResult {
   double seconds = 0;
 };
 
-/// Runs experiment after experiment, with a status line that has the time left. Throws Error of the store, and the
+class FolderLock;
+
+/// Runs experiment after experiment, with a status line that has the time left. The caller holds the lock on the folder
+/// as long as data and page are written. Throws Error of the store, and the
 /// first one of a cell, after the cells beside it have ended.
-RunResult run(const RunOptions& options);
+RunResult run(const RunOptions& options, const FolderLock& lock);
 
 }  // namespace tape::inline TAPE_ABI::lab

@@ -10,6 +10,7 @@
 #include <tape/core/parallel.h>
 #include <tape/examples/lab/report.h>
 #include <tape/examples/lab/runner.h>
+#include <tape/examples/lab/store.h>
 #include <tape/examples/support/numbers.h>
 #include <tape/examples/support/screen.h>
 
@@ -67,12 +68,13 @@ int run(const Options& o) {
   if (o.names.empty()) {
     for (const lab::Experiment& e : lab::experiments()) options.experiments.push_back(&e);
   }
+  const lab::FolderLock lock(o.out);
   const lab::Plan plan = lab::plan_of(options);
   const char* size = o.full ? "full" : "quick";
   tool::say(fmt::format("{}: {} experiments, {} cells, {} of them measured already; about {} for the rest, {} at once",
                         size, options.experiments.size(), tool::grouped(plan.cells), tool::grouped(plan.done),
                         tool::clock_time(plan.seconds_left / options.jobs), options.jobs));
-  const lab::RunResult result = lab::run(options);
+  const lab::RunResult result = lab::run(options, lock);
   lab::remember(o.out, {size, plan.cells, result.measured, options.jobs, result.seconds, environment()});
   const std::string page = o.out + "/report.html";
   tape::atomic_write_file(page, lab::report(o.out, language));
