@@ -23,7 +23,12 @@ bool any_failed(const Results& results) {
 
 std::string short_name(double number) {
   const double size = std::fabs(number);
-  return size != 0 && (size < 0.01 || size >= 1e5) ? fmt::format("{:.1e}", number) : fmt::format("{:.6g}", number);
+  if (size == 0 || (size >= 0.01 && size < 1e5)) return fmt::format("{:.6g}", number);
+  const std::string text = fmt::format("{:.1e}", number);  // "2.0e-03" → "2e-3"
+  const std::size_t e = text.find('e');
+  const std::string digits = text.substr(0, e);
+  return (digits.ends_with(".0") ? digits.substr(0, digits.size() - 2) : digits) + "e" +
+         std::to_string(std::stoi(text.substr(e + 1)));
 }
 
 std::string cell_text(const Estimate& e) {

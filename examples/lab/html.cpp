@@ -29,6 +29,7 @@ table { border-collapse: collapse; margin: .5rem 0; font-size: .9rem; font-varia
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left; vertical-align: top }
 th { font-weight: 600; color: var(--soft) } .numbers td + td { text-align: right; white-space: nowrap }
 .numbers th + th { text-align: right }
+.schemes { table-layout: fixed; width: 100% } .schemes td:first-child { width: 38% }
 .scroll { overflow-x: auto } figure { margin: 1.2rem 0; break-inside: avoid } figure svg { max-width: 100%; height: auto }
 figcaption { color: var(--soft); font-size: .92rem } details > summary { cursor: pointer; color: var(--link) }
 pre { background: var(--tint); padding: .4rem .6rem; margin: 0; overflow-x: auto; font: 12px/1.45 ui-monospace,

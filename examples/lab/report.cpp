@@ -221,13 +221,13 @@ class Page {
     html_ += words("h2", {"The schemes and their lines of source", "各方案的公式与源码"}) +
              words("p", {"Every scheme fills the same few slots; one function carries them out.",
                          "每种方案只是填写同样的几个槽位，由同一个函数执行："}) +
-             excerpt(source_of_sum()) + "<div class=\"scroll\"><table><tbody>\n";
+             excerpt(source_of_sum()) + "<table class=\"schemes\"><tbody>\n";
     for (const nn::SchemeInfo& row : nn::scheme_table()) {
       html_ += fmt::format("<tr><td><b>{}</b><br>{}<br><span class=\"soft\">{}<br>{}</span></td><td>{}</td></tr>\n",
                            xml_text(row.title), xml_text(row.formula), xml_text(row.constants), xml_text(row.source),
                            excerpt(source_of(row.scheme)));
     }
-    html_ += "</tbody></table></div>\n";
+    html_ += "</tbody></table>\n";
   }
 
   void runs() {

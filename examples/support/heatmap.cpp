@@ -9,7 +9,6 @@
 #include <limits>
 
 #include <tape/core/error.h>
-#include <tape/examples/support/axis.h>
 #include <tape/examples/support/svg.h>
 
 namespace tape::inline TAPE_ABI::tool {
@@ -20,6 +19,7 @@ constexpr double font = 12;
 constexpr double title_font = 16;
 constexpr double margin = 20;
 constexpr double cell_height = 30;
+constexpr double scale_height = 88;
 constexpr int scale_steps = 24;
 
 // A dark blue over a grey to yellow, read backwards, as cividis (Nuñez, Anderton & Renslow 2018) goes: alike for eyes
@@ -60,13 +60,16 @@ class Picture {
       for (const HeatCell& cell : row) cell_width_ = std::max(cell_width_, text_width("× " + cell.text, font) + 12);
     }
     left_ = margin + names + 10;
-    top_ = margin + (map.title.empty() ? 0 : 24) + (map.y_name.empty() && map.cross_name.empty() ? 0 : 20);
+    top_ = margin + (map.title.empty() ? 0 : 24) + 20;
     right_ = left_ + cell_width_ * static_cast<double>(map.columns.size());
-    bottom_ = top_ + cell_height * static_cast<double>(map.rows.size());
-    // The headings may be wider than the cells.
-    width_ = std::max({right_ + 110, margin * 2 + text_width(map.title, title_font),
-                       margin * 2 + text_width(map.y_name + map.cross_name, font) + 60});
-    height_ = std::max(bottom_ + 18 + (map.x_name.empty() ? 0 : 20) + margin / 2, top_ + 150);
+    bottom_ = std::max(top_ + cell_height * static_cast<double>(map.rows.size()), top_ + scale_height + 12);
+    scale_left_ = std::max(right_ + 24, margin + text_width(map.y_name, font) + 16);
+    width_ = std::max({scale_left_ + std::max(60.0, text_width(map.value_name, font)) + margin,
+                       margin * 2 + text_width(map.title, title_font),
+                       margin * 2 + text_width("× " + map.cross_name, font)});
+    cells_bottom_ = top_ + cell_height * static_cast<double>(map.rows.size());
+    height_ = std::max(cells_bottom_ + 18 + (map.x_name.empty() ? 0 : 20), bottom_) +
+              (map.cross_name.empty() ? 0 : 22) + margin / 2;
   }
 
   std::string draw() {
@@ -110,14 +113,14 @@ class Picture {
           coordinate(margin), coordinate(margin + 8), title_font, xml_text(map_.title));
     }
     if (!map_.y_name.empty()) soft(margin, top_ - 8, "start", map_.y_name);
-    if (!map_.cross_name.empty()) soft(std::max(right_, width_ - margin), top_ - 8, "end", "× " + map_.cross_name);
+    if (!map_.cross_name.empty()) soft(margin, height_ - 10, "start", "× " + map_.cross_name);
     for (std::size_t c = 0; c < map_.columns.size(); ++c) {
-      soft(left_ + cell_width_ * (static_cast<double>(c) + 0.5), bottom_ + 17, "middle", map_.columns[c]);
+      soft(left_ + cell_width_ * (static_cast<double>(c) + 0.5), cells_bottom_ + 17, "middle", map_.columns[c]);
     }
     for (std::size_t r = 0; r < map_.rows.size(); ++r) {
       soft(left_ - 8, top_ + cell_height * (static_cast<double>(r) + 0.5) + 4, "end", map_.rows[r]);
     }
-    if (!map_.x_name.empty()) soft((left_ + right_) / 2, bottom_ + 37, "middle", map_.x_name);
+    if (!map_.x_name.empty()) soft((left_ + right_) / 2, cells_bottom_ + 37, "middle", map_.x_name);
   }
 
   void cells() {
@@ -148,25 +151,22 @@ class Picture {
 
   void scale() {
     if (!std::isfinite(low_)) return;
-    const double x = right_ + 22;
-    const double height = std::min(120.0, height_ - top_ - 40);
+    const double step = scale_height / scale_steps;
     for (int i = 0; i < scale_steps; ++i) {
-      const double step = height / scale_steps;
-      put(R"(<rect x="{}" y="{}" width="12" height="{}" fill="{}"/>)", coordinate(x),
-          coordinate(top_ + height - step * (i + 1)), coordinate(step + 0.4),
+      put(R"(<rect x="{}" y="{}" width="12" height="{}" fill="{}"/>)", coordinate(scale_left_),
+          coordinate(top_ + scale_height - step * (i + 1)), coordinate(step + 0.4),
           hex(colour_at(i / static_cast<double>(scale_steps - 1))));
     }
-    const double unit = (high_ - low_) / 100;
-    soft(x + 18, top_ + 10, "start", tick_label(high_, unit > 0 ? unit : 0.01));
-    soft(x + 18, top_ + height, "start", tick_label(low_, unit > 0 ? unit : 0.01));
-    soft(x, top_ + height + 18, "start", map_.value_name);
+    soft(scale_left_ + 18, top_ + 10, "start", fmt::format("{:.3g}", high_));
+    soft(scale_left_ + 18, top_ + scale_height, "start", fmt::format("{:.3g}", low_));
+    soft(scale_left_, top_ - 8, "start", map_.value_name);
   }
 
   const Heatmap& map_;
   std::string text_;
   double low_ = std::numeric_limits<double>::infinity();
   double high_ = -std::numeric_limits<double>::infinity();
-  double cell_width_, left_, top_, right_, bottom_, width_, height_;
+  double cell_width_, left_, top_, right_, bottom_, cells_bottom_, scale_left_, width_, height_;
 };
 
 }  // namespace

@@ -56,12 +56,12 @@ const Registration registration({
     .title = {"Loss over learning rate and warm-up", "学习率与预热的损失图"},
     .question = {"Does Post-LN need a warm-up, and does Pre-LN do without?",
                  "Post-LN 是否必须预热？Pre-LN 能否不要预热？"},
-    .setup =
-        {"12 layers, width 32, 32 tokens, 8 rows, 300 steps of Adam (0.9, 0.98), no clipping, then a constant rate. "
-         "Smaller and shorter than one would wish; the quick run has every second pair of rates.",
-         "12 层，宽度 32，32 个 token，每批 8 行，Adam (0.9, 0.98) 训练 300 "
-         "步，不裁剪梯度，预热后学习率不变。规模小于理想"
-         "设置；quick 只含部分学习率。"},
+    .setup = {"6 layers, width 32, 32 tokens, 8 rows, 600 steps of Adam (0.9, 0.98), no clipping, after the warm-up a "
+              "constant rate. Smaller and shorter than one would wish (width 64, 1,500 steps). The full run adds 12 "
+              "layers, DeepNorm, a short warm-up and a lower rate. Where no rate works, half of the lowest one counts.",
+              "6 层，宽度 32，32 个 token，每批 8 行，Adam (0.9, 0.98) 训练 600 "
+              "步，不裁剪梯度，预热后学习率不变。规模小于理想设置（宽度 64，1500 步）。full 另有 12 "
+              "层、DeepNorm、短预热和更低的学习率。若没有任何学习率可用，按最低值的一半计。"},
     .source = "Xiong et al. 2020, arXiv 2002.04745, figures 2 and 4",
     .cells = cells,
     .seconds = training_seconds,
