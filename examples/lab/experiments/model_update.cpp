@@ -148,7 +148,12 @@ const Registration registration({
                         [](const Results& r) { return growth(r, "deepnorm", "SGD"); },
                         0,
                         2}},
-          .if_all_hold = Verdict::wrong_as_stated}},
+          .if_all_hold = Verdict::wrong_as_stated,
+          .remark = {"All criteria together test the paper's account against the article's. The theorem counts branch "
+                     "weights alone; gains and biases of the norms, of which a deep model has more, move as well, "
+                     "which may be why DeepNorm's update grows here (our guess).",
+                     "各项标准合起来检验的是论文的解释是否优于文章的解释。定理只计入支路权重；而归一化层的增益与偏置（"
+                     "越深越多）也在更新，这可能是此处 DeepNorm 更新量仍随深度增长的原因（我们的推测）。"}}},
 });
 
 }  // namespace
