@@ -23,7 +23,7 @@ body { margin: 0 auto; padding: 1.5rem; max-width: 62rem; background: var(--pape
 h1 { font-size: 1.9rem; line-height: 1.2; margin: .5rem 0 } h2 { font-size: 1.4rem; margin: 2.5rem 0 .5rem;
      border-top: 1px solid var(--line); padding-top: 1.2rem } h3 { font-size: 1.1rem; margin: 1.5rem 0 .3rem }
 h1 + h1, h2 + h2, h3 + h3 { border: 0; padding: 0; margin-top: 0; font-weight: 500; color: var(--soft) }
-p { margin: .5rem 0 } a { color: var(--link) } .soft { color: var(--soft); font-size: .92rem }
+p { margin: .5rem 0 } a { color: var(--link) } :not(text).soft { color: var(--soft); font-size: .92rem }
 nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: 1rem 0 } nav a { text-decoration: none }
 table { border-collapse: collapse; margin: .5rem 0; font-size: .9rem; font-variant-numeric: tabular-nums }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left; vertical-align: top }
