@@ -192,4 +192,21 @@ TEST_CASE("columns of characters are as high as their values", "[tool][chart]") 
   CHECK(columns({1, 1}, 0, 1) == Labels{""});
 }
 
+TEST_CASE("a chart has bands of the spread, dots where it was measured and crosses where it failed", "[tool][chart]") {
+  LineChart chart = chart_of({{.name = "a",
+                               .points = {{1, 2}, {10, 3}, {100, 4}},
+                               .spread = {{1, 3}, {2, 4}, {-1, 5}},
+                               .crosses = {{100, 4}, {10, std::nan("")}}}});
+  chart.cross_name = "failed";
+  chart.log_x = chart.log_y = chart.dots = true;
+  const std::string svg = to_svg(chart);
+  CHECK(well_formed(svg));
+  CHECK(svg.find("fill-opacity=\"0.16\"") != std::string::npos);
+  CHECK(svg.find("× failed") != std::string::npos);
+  const std::vector<double> dots = numbers_after(svg, "<circle class=\"f0\" cx=\"([0-9.]+)\"");
+  REQUIRE(dots.size() == 3);
+  CHECK(dots[1] - dots[0] == Approx(dots[2] - dots[1]).margin(0.05));  // equal ratios of x, equal distances
+  CHECK(std::regex_search(svg, std::regex("a: failed")));
+}
+
 }  // namespace tape::inline TAPE_ABI::test

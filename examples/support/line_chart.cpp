@@ -46,8 +46,11 @@ struct Layout {
   double at_y(double value) const { return bottom - (bottom - top) * y.part(value); }
 };
 
+bool has_place(double value, bool logarithmic) {
+  return std::isfinite(value) && (value > 0 || !logarithmic);
+}
 bool drawable(const LineChart& chart, const Point& p) {
-  return std::isfinite(p.x) && std::isfinite(p.y) && (p.y > 0 || !chart.log_y);
+  return has_place(p.x, chart.log_x) && has_place(p.y, chart.log_y);
 }
 
 struct Range {
@@ -68,6 +71,14 @@ Layout layout_of(const LineChart& chart) {
       x.add(p.x);
       y.add(p.y);
     }
+    for (const Interval& interval : series.spread) {
+      if (has_place(interval.low, chart.log_y)) y.add(interval.low);
+      if (has_place(interval.high, chart.log_y)) y.add(interval.high);
+    }
+    for (const Point& p : series.crosses) {
+      if (has_place(p.x, chart.log_x)) x.add(p.x);
+      if (drawable(chart, p)) y.add(p.y);
+    }
     names = std::max(names, text_width(series.name, font));
   }
   if (chart.zero_y && !chart.log_y) y.add(0);
@@ -80,7 +91,8 @@ Layout layout_of(const LineChart& chart) {
   l.top = margin + (chart.title.empty() ? 0 : 22) + (chart.subtitle.empty() ? 0 : 18) +
           (chart.y_name.empty() ? 0 : 22) + (chart.bands.empty() ? 0 : 16);
   l.bottom = chart.height - margin - 18 - (chart.x_name.empty() ? 0 : 18);
-  l.x = Axis::linear(x.low, x.high, std::clamp(static_cast<int>((l.right - l.left) / 80), 2, 9), false);
+  const int most_ticks = std::clamp(static_cast<int>((l.right - l.left) / 80), 2, 9);
+  l.x = chart.log_x ? Axis::logarithmic(x.low, x.high, most_ticks) : Axis::linear(x.low, x.high, most_ticks, false);
   return l;
 }
 
@@ -134,7 +146,9 @@ class Picture {
     headings();
     bands();
     axes();
+    spreads();
     lines();
+    crosses();
     text_ += "</svg>\n";
     return std::move(text_);
   }
@@ -156,7 +170,8 @@ class Picture {
     put("<style>@media (prefers-color-scheme: dark) {{");
     put(".paper {{ fill: #15191d }} .ink {{ fill: #e8eaec }} .soft {{ fill: #a6adb4 }} .band {{ fill: #ffffff }}");
     put(".grid {{ stroke: #2b3137 }} .axis {{ stroke: #77808a }}");
-    for (std::size_t i = 0; i < chart_.series.size(); ++i) put(".s{} {{ stroke: {} }}", i, styles[i].dark);
+    for (std::size_t i = 0; i < chart_.series.size(); ++i)
+      put(".s{0} {{ stroke: {1} }} .f{0} {{ fill: {1} }}", i, styles[i].dark);
     put("}}</style>");
     put(R"(<rect class="paper" width="100%" height="100%" fill="#ffffff"/>)");
   }
@@ -186,6 +201,7 @@ class Picture {
     if (!chart_.subtitle.empty()) soft(margin, y, "start", chart_.subtitle);
     const double above = l_.top - (chart_.bands.empty() ? 10 : 26);
     if (!chart_.y_name.empty()) soft(margin, above, "start", chart_.y_name);
+    if (!chart_.cross_name.empty()) soft(l_.right, above, "end", "× " + chart_.cross_name);
     if (!chart_.x_name.empty()) soft((l_.left + l_.right) / 2, chart_.height - margin + 4, "middle", chart_.x_name);
   }
 
@@ -227,6 +243,46 @@ class Picture {
     for (const Tick& tick : l_.x.ticks()) soft(l_.at_x(tick.value), l_.bottom + 19, "middle", tick.label);
     for (const Tick& tick : l_.y.ticks()) {
       if (!tick.label.empty()) soft(l_.left - 8, l_.at_y(tick.value) + 4, "end", tick.label);
+    }
+  }
+
+  void spreads() {
+    for (std::size_t i = 0; i < chart_.series.size(); ++i) {
+      const Series& series = chart_.series[i];
+      std::vector<Point> upper, lower;
+      for (std::size_t k = 0; k < std::min(series.points.size(), series.spread.size()); ++k) {
+        const Interval& interval = series.spread[k];
+        if (!drawable(chart_, series.points[k]) || !has_place(interval.high, chart_.log_y)) continue;
+        // On a logarithmic axis a spread that reaches below 0 ends at the lower edge.
+        const double low = has_place(interval.low, chart_.log_y) ? l_.at_y(interval.low) : l_.bottom;
+        upper.push_back({l_.at_x(series.points[k].x), l_.at_y(interval.high)});
+        lower.push_back({upper.back().x, low});
+      }
+      if (upper.size() < 2) continue;
+      std::ranges::reverse(lower);
+      upper.insert(upper.end(), lower.begin(), lower.end());
+      put(R"(<path class="f{}" d="{}Z" fill="{}" fill-opacity="0.16"/>)", i, path_data(upper), styles[i].light);
+    }
+  }
+
+  void crosses() {
+    for (std::size_t i = 0; i < chart_.series.size(); ++i) {
+      const Series& series = chart_.series[i];
+      if (chart_.dots) {
+        for (const Point& p : series.points) {
+          if (!drawable(chart_, p)) continue;
+          put(R"(<circle class="f{}" cx="{}" cy="{}" r="3" fill="{}"/>)", i, coordinate(l_.at_x(p.x)),
+              coordinate(l_.at_y(p.y)), styles[i].light);
+        }
+      }
+      for (const Point& p : series.crosses) {
+        if (!has_place(p.x, chart_.log_x)) continue;
+        const double x = l_.at_x(p.x);
+        const double y = drawable(chart_, p) ? l_.at_y(p.y) : l_.top;
+        put(R"(<path class="s{}" d="{}{}" fill="none" stroke="{}" stroke-width="2"><title>{}</title></path>)", i,
+            path_data({{x - 6, y - 6}, {x + 6, y + 6}}), path_data({{x - 6, y + 6}, {x + 6, y - 6}}), styles[i].light,
+            xml_text(series.name + ": " + chart_.cross_name));
+      }
     }
   }
 

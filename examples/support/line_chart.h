@@ -1,6 +1,7 @@
 // Line charts as SVG: one file that browsers, documents and README pages show, sharp at any size. It follows the
 // viewer's light or dark theme. Lines differ in colour (also for the colour-blind) and in their dashes, and each has
-// its name at its end, so that no legend has to be matched.
+// its name at its end, so that no legend has to be matched. A line may have a band around it, for the spread of what
+// was measured, and crosses where something went wrong.
 #pragma once
 
 #include <string>
@@ -10,10 +11,18 @@
 
 namespace tape::inline TAPE_ABI::tool {
 
+/// The numbers from `low` to `high`.
+struct Interval {
+  double low = 0;
+  double high = 0;
+};
+
 struct Series {
   std::string name = {};
   std::vector<Point> points =
       {};  ///< with x ascending; those that are not finite, or not above 0 on a log axis, are gaps
+  std::vector<Interval> spread = {};  ///< around each point; empty for a line without a band
+  std::vector<Point> crosses = {};    ///< points that failed; those without a finite y stand at the upper edge
 };
 
 /// A stretch of x that is shaded.
@@ -30,6 +39,9 @@ struct LineChart {
   std::string y_name = {};
   std::vector<Series> series = {};
   std::vector<Band> bands = {};
+  std::string cross_name = {};  ///< what a cross stands for
+  bool dots = false;            ///< a dot at each point: there are few, and each was measured
+  bool log_x = false;
   bool log_y = false;
   bool zero_y = false;  ///< a linear y axis begins at 0
   double width = 760;

@@ -61,7 +61,8 @@ std::string coordinate(double value) {
 double text_width(std::string_view utf8, double size) {
   double sum = 0;
   for (const char c : utf8) {
-    if ((c & 0xC0) != 0x80) sum += width_of(c);  // one for each character, not for each of its bytes
+    if ((c & 0xC0) == 0x80) continue;                                // one for each character, not for each byte
+    sum += static_cast<unsigned char>(c) >= 0xE3 ? 1 : width_of(c);  // from U+3000 on: Chinese, as wide as high
   }
   return sum * size;
 }

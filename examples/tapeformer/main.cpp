@@ -67,9 +67,10 @@ int main(int argc, char** argv) {
   tapeformer::add_sample(app, exit_code);
   tapeformer::add_schedule(app, exit_code);
   tapeformer::add_schemes(app);
+  tapeformer::add_lab(app, exit_code);
   try {
     app.parse(argc, argv);
-    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command, train, sample, schedule or schemes,");
+    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command, train, sample, schedule, schemes or lab,");
     return exit_code;
   } catch (const CLI::Success& success) {
     return app.exit(success);

@@ -1,0 +1,184 @@
+#include <tape/examples/support/heatmap.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iterator>
+#include <limits>
+
+#include <tape/core/error.h>
+#include <tape/examples/support/svg.h>
+
+namespace tape::inline TAPE_ABI::tool {
+
+namespace {
+
+constexpr double font = 12;
+constexpr double title_font = 16;
+constexpr double margin = 20;
+constexpr double cell_height = 30;
+constexpr double scale_height = 88;
+constexpr int scale_steps = 24;
+
+// A dark blue over a grey to yellow, read backwards, as cividis (Nuñez, Anderton & Renslow 2018) goes: alike for eyes
+// with and without red-green blindness, and its lightness alone tells the order.
+struct Colour {
+  double red, green, blue;
+};
+constexpr std::array<Colour, 5> stops{{{255, 234, 120}, {203, 186, 105}, {142, 139, 120}, {85, 91, 109}, {0, 42, 98}}};
+
+Colour colour_at(double part) {
+  const double place = std::clamp(part, 0.0, 1.0) * (stops.size() - 1);
+  const auto below = std::min(static_cast<std::size_t>(place), stops.size() - 2);
+  const double t = place - static_cast<double>(below);
+  const Colour& a = stops[below];
+  const Colour& b = stops[below + 1];
+  return {a.red + t * (b.red - a.red), a.green + t * (b.green - a.green), a.blue + t * (b.blue - a.blue)};
+}
+
+std::string hex(const Colour& c) {
+  return fmt::format("#{:02x}{:02x}{:02x}", std::lround(c.red), std::lround(c.green), std::lround(c.blue));
+}
+
+class Picture {
+ public:
+  explicit Picture(const Heatmap& map) : map_(map) {
+    for (const std::vector<HeatCell>& row : map.cells) {
+      for (const HeatCell& cell : row) {
+        if (!std::isfinite(cell.value)) continue;
+        low_ = std::min(low_, cell.value);
+        high_ = std::max(high_, cell.value);
+      }
+    }
+    double names = 0;
+    for (const std::string& row : map.rows) names = std::max(names, text_width(row, font));
+    cell_width_ = 56;
+    for (const std::string& column : map.columns) cell_width_ = std::max(cell_width_, text_width(column, font) + 12);
+    for (const std::vector<HeatCell>& row : map.cells) {
+      for (const HeatCell& cell : row) cell_width_ = std::max(cell_width_, text_width("× " + cell.text, font) + 12);
+    }
+    left_ = margin + names + 10;
+    top_ = margin + (map.title.empty() ? 0 : 24) + 20;
+    right_ = left_ + cell_width_ * static_cast<double>(map.columns.size());
+    bottom_ = std::max(top_ + cell_height * static_cast<double>(map.rows.size()), top_ + scale_height + 12);
+    scale_left_ = std::max(right_ + 24, margin + text_width(map.y_name, font) + 16);
+    width_ = std::max({scale_left_ + std::max(60.0, text_width(map.value_name, font)) + margin,
+                       margin * 2 + text_width(map.title, title_font),
+                       margin * 2 + text_width("× " + map.cross_name, font)});
+    cells_bottom_ = top_ + cell_height * static_cast<double>(map.rows.size());
+    height_ = std::max(cells_bottom_ + 18 + (map.x_name.empty() ? 0 : 20), bottom_) +
+              (map.cross_name.empty() ? 0 : 22) + margin / 2;
+  }
+
+  std::string draw() {
+    open();
+    headings();
+    cells();
+    scale();
+    text_ += "</svg>\n";
+    return std::move(text_);
+  }
+
+ private:
+  template <class... Args>
+  void put(fmt::format_string<Args...> format, Args&&... args) {
+    fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
+    text_ += '\n';
+  }
+
+  double part(double value) const { return high_ > low_ ? (value - low_) / (high_ - low_) : 0; }
+
+  void open() {
+    put(R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="img" )"
+        R"(font-family="system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif" font-size="{2}">)",
+        coordinate(width_), coordinate(height_), font);
+    put("<title>{}</title>", xml_text(map_.title.empty() ? map_.value_name : map_.title));
+    put("<desc>{}</desc>", xml_text(fmt::format("{} for {} and {}", map_.value_name, map_.y_name, map_.x_name)));
+    put("<style>@media (prefers-color-scheme: dark) {{");
+    put(".paper {{ fill: #15191d }} .ink {{ fill: #e8eaec }} .soft {{ fill: #a6adb4 }} .empty {{ fill: #2b3137 }}");
+    put("}}</style>");
+    put(R"(<rect class="paper" width="100%" height="100%" fill="#ffffff"/>)");
+  }
+
+  void soft(double x, double y, const char* anchor, std::string_view text) {
+    put(R"(<text x="{}" y="{}" class="soft" fill="#5b646d" text-anchor="{}">{}</text>)", coordinate(x), coordinate(y),
+        anchor, xml_text(text));
+  }
+
+  void headings() {
+    if (!map_.title.empty()) {
+      put(R"(<text x="{}" y="{}" class="ink" fill="#1d2226" font-size="{}" font-weight="600">{}</text>)",
+          coordinate(margin), coordinate(margin + 8), title_font, xml_text(map_.title));
+    }
+    if (!map_.y_name.empty()) soft(margin, top_ - 8, "start", map_.y_name);
+    if (!map_.cross_name.empty()) soft(margin, height_ - 10, "start", "× " + map_.cross_name);
+    for (std::size_t c = 0; c < map_.columns.size(); ++c) {
+      soft(left_ + cell_width_ * (static_cast<double>(c) + 0.5), cells_bottom_ + 17, "middle", map_.columns[c]);
+    }
+    for (std::size_t r = 0; r < map_.rows.size(); ++r) {
+      soft(left_ - 8, top_ + cell_height * (static_cast<double>(r) + 0.5) + 4, "end", map_.rows[r]);
+    }
+    if (!map_.x_name.empty()) soft((left_ + right_) / 2, cells_bottom_ + 37, "middle", map_.x_name);
+  }
+
+  void cells() {
+    for (std::size_t r = 0; r < map_.rows.size(); ++r) {
+      for (std::size_t c = 0; c < map_.columns.size(); ++c) cell(r, c);
+    }
+  }
+
+  void cell(std::size_t r, std::size_t c) {
+    const HeatCell& cell = map_.cells[r][c];
+    const double x = left_ + cell_width_ * static_cast<double>(c);
+    const double y = top_ + cell_height * static_cast<double>(r);
+    const bool filled = std::isfinite(cell.value);
+    put(R"(<rect x="{}" y="{}" width="{}" height="{}" {}/>)", coordinate(x + 1), coordinate(y + 1),
+        coordinate(cell_width_ - 2), coordinate(cell_height - 2),
+        filled ? fmt::format(R"(fill="{}")", hex(colour_at(part(cell.value)))) : R"(class="empty" fill="#e3e6e9")");
+    const bool on_dark = filled && part(cell.value) > 0.45;
+    const char* ink = on_dark ? "#ffffff" : "#1d2226";
+    if (cell.crossed) {  // strokes at both edges of the cell, seen where colours are not
+      put(R"(<path d="M{0} {1}v{2}M{3} {1}v{2}" stroke="{4}" stroke-width="2" stroke-dasharray="3 3"/>)",
+          coordinate(x + 4), coordinate(y + 4), coordinate(cell_height - 8), coordinate(x + cell_width_ - 4), ink);
+    }
+    put(R"(<text x="{}" y="{}" {} text-anchor="middle">{}</text>)", coordinate(x + cell_width_ / 2),
+        coordinate(y + cell_height / 2 + 4),
+        filled ? fmt::format(R"(fill="{}")", ink) : R"(class="ink" fill="#1d2226")",
+        xml_text((cell.crossed ? "× " : "") + cell.text));
+  }
+
+  void scale() {
+    if (!std::isfinite(low_)) return;
+    const double step = scale_height / scale_steps;
+    for (int i = 0; i < scale_steps; ++i) {
+      put(R"(<rect x="{}" y="{}" width="12" height="{}" fill="{}"/>)", coordinate(scale_left_),
+          coordinate(top_ + scale_height - step * (i + 1)), coordinate(step + 0.4),
+          hex(colour_at(i / static_cast<double>(scale_steps - 1))));
+    }
+    soft(scale_left_ + 18, top_ + 10, "start", fmt::format("{:.3g}", high_));
+    soft(scale_left_ + 18, top_ + scale_height, "start", fmt::format("{:.3g}", low_));
+    soft(scale_left_, top_ - 8, "start", map_.value_name);
+  }
+
+  const Heatmap& map_;
+  std::string text_;
+  double low_ = std::numeric_limits<double>::infinity();
+  double high_ = -std::numeric_limits<double>::infinity();
+  double cell_width_, left_, top_, right_, bottom_, cells_bottom_, scale_left_, width_, height_;
+};
+
+}  // namespace
+
+std::string to_svg(const Heatmap& map) {
+  if (map.rows.empty() || map.columns.empty()) throw Error("a heat map needs rows and columns");
+  bool fits = map.cells.size() == map.rows.size();
+  for (const std::vector<HeatCell>& row : map.cells) fits = fits && row.size() == map.columns.size();
+  if (!fits)
+    throw Error(
+        str("the cells of a heat map do not fit its ", map.rows.size(), " rows and ", map.columns.size(), " columns"));
+  return Picture(map).draw();
+}
+
+}  // namespace tape::inline TAPE_ABI::tool

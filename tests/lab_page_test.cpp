@@ -1,0 +1,122 @@
+// The lab's page: whole without a network and without JavaScript, well-formed, in the languages asked for.
+#include <tape/examples/lab/html.h>
+#include <tape/examples/lab/report.h>
+#include <tape/examples/lab/runner.h>
+#include <tape/examples/lab/store.h>
+#include <tape/examples/support/heatmap.h>
+
+#include <regex>
+#include <set>
+
+#include "catch.h"
+#include "support/temp_folder.h"
+
+namespace tape::inline TAPE_ABI::test {
+
+using namespace lab;
+
+namespace {
+
+// Every element is closed in its order; elements without content, a doctype and scripts left out.
+std::string first_unclosed(const std::string& html) {
+  static const std::set<std::string> empty{"meta", "br", "!DOCTYPE"};
+  std::vector<std::string> open;
+  for (std::size_t at = html.find('<'); at != std::string::npos; at = html.find('<', at + 1)) {
+    const std::size_t end = html.find('>', at);
+    if (end == std::string::npos) return "a tag without an end";
+    const std::string tag = html.substr(at + 1, end - at - 1);
+    const std::string name = tag.substr(0, tag.find_first_of(" \n"));
+    if (tag.starts_with('/')) {
+      if (open.empty() || open.back() != tag.substr(1)) return tag + " at " + std::to_string(at);
+      open.pop_back();
+    } else if (!tag.ends_with('/') && empty.count(name) == 0) {
+      open.push_back(name);
+      if (name == "script" || name == "style") at = html.find("</" + name, end) - 1;
+    }
+  }
+  return open.empty() ? "" : open.back();
+}
+
+// One cheap experiment's data.
+void measure_outliers(const TempFolder& folder) {
+  run({.experiments = {&experiment("norm-outliers")}, .size = Size::quick, .seeds = 3, .folder = folder.path()},
+      FolderLock(folder.path()));
+  remember(folder.path(), {"quick", 72, 72, 1, 1.5, "a test's machine <&>"});
+}
+
+}  // namespace
+
+TEST_CASE("the page is well-formed and refers to nothing outside itself", "[lab]") {
+  const TempFolder folder;
+  measure_outliers(folder);
+  for (const Language language : {Language::english, Language::chinese, Language::both}) {
+    std::string page = report(folder.path(), language);
+    CHECK(first_unclosed(page).empty());
+    page = std::regex_replace(page, std::regex("xmlns=\"http://www.w3.org/2000/svg\""), "");
+    for (const char* outside : {"http:", "https:", "src=", "url(", "@import", "<link", "<iframe", "href=\"/"}) {
+      INFO(outside);
+      CHECK(page.find(outside) == std::string::npos);
+    }
+    CHECK_THAT(page, Catch::Contains("prefers-color-scheme: dark") && Catch::Contains("@media print"));
+    CHECK_THAT(page, Catch::Contains("a test's machine &lt;&amp;&gt;"));
+  }
+}
+
+TEST_CASE("the page speaks the languages asked for", "[lab]") {
+  const TempFolder folder;
+  measure_outliers(folder);
+  const std::string english = report(folder.path(), Language::english);
+  const std::string chinese = report(folder.path(), Language::chinese);
+  const std::string both = report(folder.path(), Language::both);
+  const char* in_english = "What does one outlier";
+  CHECK(english.find("lang=\"zh\"") == std::string::npos);
+  CHECK(chinese.find("lang=\"en\"") == std::string::npos);
+  CHECK_THAT(english, Catch::Contains("Norms and outliers") && !Catch::Contains("归一化与离群值"));
+  CHECK_THAT(chinese, Catch::Contains("归一化与离群值") && !Catch::Contains("Norms and outliers"));
+  CHECK_THAT(both, Catch::Contains("归一化与离群值") && Catch::Contains("Norms and outliers"));
+  CHECK(both.find(in_english) == std::string::npos);  // the file's comment is not the page's text
+  CHECK_THROWS_WITH(lab::language("de"), Catch::Contains("choose one of en, zh, both"));
+}
+
+TEST_CASE("the same data give the same page", "[lab]") {
+  const TempFolder folder;
+  measure_outliers(folder);
+  CHECK(report(folder.path(), Language::both) == report(folder.path(), Language::both));
+}
+
+TEST_CASE("an experiment without data is named as such", "[lab]") {
+  const TempFolder folder;
+  const std::string page = report(folder.path(), Language::english);
+  CHECK(first_unclosed(page).empty());
+  CHECK_THAT(page, Catch::Contains("Not run yet.") && Catch::Contains("no data yet"));
+}
+
+TEST_CASE("figures and texts can not break the page", "[lab]") {
+  const Figure figure{{"<b> & \"c\"", "<甲>"},
+                      {"<script>", "<乙>"},
+                      Curves{.x_name = "<x>", .y_name = "&y", .curves = {{"</svg>", {{1, estimate({2, 3}), true}}}}}};
+  const std::string html = html_of(figure, Language::both);
+  CHECK(first_unclosed(html).empty());
+  CHECK(html.find("<script>") == std::string::npos);
+}
+
+TEST_CASE("a heat map has every number as a text, marks what failed and names its scale", "[lab]") {
+  tool::Heatmap map{.x_name = "lr",
+                    .y_name = "warm-up",
+                    .columns = {"1e-3", "1e-2"},
+                    .rows = {"0"},
+                    .cells = {{{1.5, "1.50", false}, {2.5, "2.50", true}}},
+                    .value_name = "loss",
+                    .cross_name = "failed"};
+  const std::string svg = tool::to_svg(map);
+  CHECK(first_unclosed(svg).empty());
+  for (const char* part : {">1.50<", ">× 2.50<", ">loss<", "× failed", ">lr<", ">warm-up<", "#ffea78", "#002a62"}) {
+    INFO(part);
+    CHECK_THAT(svg, Catch::Contains(part));
+  }
+  map.cells[0].pop_back();
+  CHECK_THROWS_WITH(tool::to_svg(map), Catch::Contains("do not fit its 1 rows and 2 columns"));
+  CHECK_THROWS_WITH(tool::to_svg(tool::Heatmap{}), Catch::Contains("needs rows and columns"));
+}
+
+}  // namespace tape::inline TAPE_ABI::test
