@@ -84,16 +84,19 @@ class Page {
 
   void intro() {
     html_ +=
-        words("p",
-              {"An article about the normalisation of Transformers makes many claims. Here each one that a "
-               "small machine can test is put beside what the papers say and what this program measured: "
-               "small decoder-only models, in float32 on a CPU, with several seeds each. The criteria stand "
-               "in the source of each experiment and were fixed before the runs; what disagrees is shown as "
-               "it is.",
-               "一篇关于 Transformer 归一化的文章提出了许多说法。这里把小型机器能够检验的说法逐条与论文原文和本程序的"
-               "实测结果对照：模型是小型的仅解码器模型，用 float32 在 CPU "
-               "上训练，每种设置都用多个随机种子。判定标准写在各实验"
-               "的源码里，在运行之前就已确定；与预期不符的结果照实公布。"}) +
+        words(
+            "p",
+            {"An article about the normalisation of Transformers makes many claims. Here each one that a "
+             "small machine can test is put beside what the papers say and what this program measured: "
+             "small decoder-only models, in float32 on a CPU, with several seeds each. The criteria stand "
+             "in the source of each experiment. Set-ups were chosen after pilot runs, and some claims were "
+             "grouped anew after a first run, so this is not a pre-registered study; what disagrees is shown "
+             "as it is.",
+             "一篇关于 Transformer 归一化的文章提出了许多说法。这里把小型机器能够检验的说法逐条与论文原文和本程序的"
+             "实测结果对照：模型是小型的仅解码器模型，用 float32 在 CPU "
+             "上训练，每种设置都用多个随机种子。判定标准写在各实验"
+             "的源码里。实验设置是在试运行之后选定的，部分说法在首次运行后重新归组，因此这不是预注册研究；与预期不符的"
+             "结果照实公布。"}) +
         words("p",
               {fmt::format("The language that all trainings learn has 16 letters and a known entropy: the lowest "
                            "possible loss is {:.3f} nats, counting single letters gives {:.3f}. A run has failed "
@@ -176,7 +179,7 @@ class Page {
     entry({"The article says", "文章的说法"}, j.claim->article);
     entry({"The paper says", "论文的说法"}, j.claim->paper);
     html_ += fmt::format("<dd class=\"soft\">{}</dd>\n", xml_text(j.claim->source));
-    html_ += words("dt", {"Measured here, by criteria fixed before the run", "本实验实测（判定标准在运行前确定）"});
+    html_ += words("dt", {"Measured here, by the criteria in the source", "本实验实测（判定标准见源码）"});
     html_ += "<dd><table>";
     for (const Outcome& o : j.finding.outcomes) {
       html_ += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n", spans(o.criterion),
