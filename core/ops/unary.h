@@ -9,23 +9,19 @@ namespace tape::inline TAPE_ABI {
 
 enum class Saves { input, output };
 
-template <class F>
-Tensor map(const Tensor& x, F f) {
-  Tensor y = Tensor::uninitialized(x.shape());
-  const real* in = x.data();
-  real* out = y.mutable_data();
-  parallel_for(x.size(), elementwise_grain, [=](int64_t begin, int64_t end) {
-#pragma omp simd
-    for (int64_t i = begin; i < end; ++i) out[i] = f(in[i]);
-  });
-  return y;
-}
-
 template <Saves saves, class F, class Slope>
 Tensor unary(const char* name, const Tensor& x, Where where, F f, Slope slope) {
   const Op op(name, where);
   op.need({&x});
-  const Tensor y = map(x, f);
+  const auto map = [f](const Tensor& of) {
+    Tensor y = Tensor::uninitialized(of.shape());
+    parallel_for(of.size(), elementwise_grain, [=, in = of.data(), out = y.mutable_data()](int64_t begin, int64_t end) {
+#pragma omp simd
+      for (int64_t i = begin; i < end; ++i) out[i] = f(in[i]);
+    });
+    return y;
+  };
+  const Tensor y = map(x);
   const auto backward = [slope](Backward& b, const Tensor& saved) {
     Storage gradient = b.room_of_dy();
     parallel_for(saved.size(), elementwise_grain,
@@ -40,8 +36,7 @@ Tensor unary(const char* name, const Tensor& x, Where where, F f, Slope slope) {
   } else {
     const Saved saved(x);
     return op.record_cheap(
-        y, {&x}, [=](Backward& b) { backward(b, b.value(saved)); },
-        [=](Backward& b) { return map(b.value(saved), f); });
+        y, {&x}, [=](Backward& b) { backward(b, b.value(saved)); }, [=](Backward& b) { return map(b.value(saved)); });
   }
 }
 
