@@ -91,4 +91,22 @@ TEST_CASE("A gradient that someone else keeps is not overwritten", "[tape][saved
   CHECK_FALSE(same_bits(tape.grad(x), dy));
 }
 
+TEST_CASE("The gradient of logits takes their place only when nobody else has them", "[tape][saved]") {
+  const Tensor x = random_tensor({6, 4}, 1);
+  const Parameter w = parameter_of(random_tensor({9, 4}, 2), "w");
+  const Ids target = random_ids({6}, 9, 3);
+  const auto gradient = [&](bool held) {
+    Tape tape;
+    const Tensor logits = linear(x, w, {});
+    const Tensor before = logits.copy();
+    const Tensor loss = cross_entropy(held ? logits : linear(x, w, {}), target);
+    tape.backward(loss);
+    CHECK(same_bits(logits, before));
+    const Tensor g = w->gradient_tensor().copy();
+    w->has_gradient = false;
+    return g;
+  };
+  CHECK(same_bits(gradient(true), gradient(false)));
+}
+
 }  // namespace tape::test

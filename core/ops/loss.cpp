@@ -65,22 +65,25 @@ Tensor cross_entropy(const Tensor& logits, const Ids& targets, const CrossEntrop
   });
   const Tensor loss = Tensor::scalar(static_cast<real>(total / divisor));
   return op.record(loss, {&logits}, [=, ignore = options.ignore_index](Backward& b) {
-    const GradView dz = b.grad(0);
+    // In the place of the logits, which may be the largest tensor of all, unless someone else has them.
+    Storage gradient = logits.storage().unique() ? logits.storage() : Storage::of<real>(logits.size());
     const real factor = *b.dy() / static_cast<real>(divisor);
     parallel_for(rows, row_grain(vocabulary),
-                 [=, z = logits.data(), sums = lse.as<real>(), target = targets.data()](int64_t begin, int64_t end) {
+                 [=, z = logits.data(), dz = gradient.as<real>(), sums = lse.as<real>(), target = targets.data()](
+                     int64_t begin, int64_t end) {
                    for (int64_t r = begin; r < end; ++r) {
                      const int64_t at = r * vocabulary;
                      if (target[r] == ignore) {
-                       if (!dz.accumulate) std::fill_n(dz.data + at, vocabulary, real{0});
+                       std::fill_n(dz + at, vocabulary, real{0});
                        continue;
                      }
 #pragma omp simd
                      for (int64_t v = 0; v < vocabulary; ++v)
-                       dz.put(at + v, factor * (exp_(z[at + v] - sums[r]) - everywhere));
-                     dz.data[at + target[r]] -= factor * on_target;
+                       dz[at + v] = factor * (exp_(z[at + v] - sums[r]) - everywhere);
+                     dz[at + target[r]] -= factor * on_target;
                    }
                  });
+    b.give(0, std::move(gradient));
   });
 }
 

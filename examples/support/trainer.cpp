@@ -65,8 +65,9 @@ StepResult Trainer::step() {
     Tape tape;
     nn::AuxiliaryLosses auxiliary;
     const nn::Context context = nn::training(steps_ * r.accumulate + i, Seed{r.seed});
-    const Tensor scores = model_(batch, context.collecting(auxiliary));
-    Tensor loss = cross_entropy(scores, batch.target, {.divisor = static_cast<double>(targets)});
+    // Without a name for the scores, so that their gradient can take their place.
+    Tensor loss = cross_entropy(model_(batch, context.collecting(auxiliary)), batch.target,
+                                {.divisor = static_cast<double>(targets)});
     result.loss += static_cast<double>(loss.item());
     if (auxiliary.count() > 0) loss = loss + scale(auxiliary.total(), 1 / static_cast<double>(r.accumulate));
     tape.backward(loss);

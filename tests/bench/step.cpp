@@ -44,7 +44,7 @@ double Step::operator()(bool keep_profile) {
 }
 
 double Step::parameter_bytes() const {
-  return 4.0 * sizeof(real) * static_cast<double>(nn::count_parameters(gpt_));
+  return sizeof(real) * static_cast<double>(nn::count_parameters(gpt_));
 }
 
 }  // namespace bench

@@ -20,7 +20,7 @@ class Step {
   /// Times of the last profiled step: by kind of op, and of the update.
   const std::vector<tape::OpProfile>& profile() const { return profile_; }
   double update_ms() const { return update_ms_; }
-  /// Bytes of values, gradients and averages, which every step needs; the rest of the peak is activations.
+  /// Bytes of the parameters' values.
   double parameter_bytes() const;
 
  private:

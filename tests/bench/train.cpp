@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include <tape/core/storage.h>
+
 #include "commands.h"
 #include "floors.h"
 #include "measure.h"
@@ -26,10 +28,11 @@ struct Options {
 
 struct Result {
   Times step;
-  double first_ms = 0;  // from the construction of the model to the end of the first step
-  double floor_ms = 0;  // of the matrix products alone; 0: not measured
-  double peak_mib = 0;
-  double parameter_mib = 0;
+  double first_ms = 0;        // from the construction of the model to the end of the first step
+  double floor_ms = 0;        // of the matrix products alone; 0: not measured
+  double peak_mib = 0;        // of the whole process
+  double parameters_mib = 0;  // their values; gradients take as much, AdamW's two averages twice that
+  double activations_mib = 0;
   std::vector<tape::OpProfile> ops;
   double update_ms = 0;
 };
@@ -44,7 +47,8 @@ Result run(const Workload& w, const Options& o) {
   step(true);
   r.ops = step.profile();
   r.update_ms = step.update_ms();
-  r.parameter_mib = step.parameter_bytes() / (1 << 20);
+  r.parameters_mib = step.parameter_bytes() / (1 << 20);
+  r.activations_mib = static_cast<double>(tape::pool_stats().peak_bytes_in_use) / (1 << 20) - 4 * r.parameters_mib;
   r.peak_mib = peak_memory();
   if (o.floor) r.floor_ms = gemm_floor(w, o.precision, 2);
   return r;
@@ -59,7 +63,12 @@ Json to_json(const Workload& w, const Options& o, const Result& r) {
                {"tokens_per_s", 1000 * static_cast<double>(w.tokens()) / r.step.median},
                {"first_step_ms", r.first_ms},
                {"peak_rss_mib", r.peak_mib},
-               {"parameters_mib", r.parameter_mib},
+               {"mib",
+                {{"parameters", r.parameters_mib},
+                 {"gradients", r.parameters_mib},
+                 {"optimizer", 2 * r.parameters_mib},
+                 {"activations", r.activations_mib},
+                 {"program", r.peak_mib - 4 * r.parameters_mib - r.activations_mib}}},
                {"gemm_gflop", gemm_flops(w) / 1e9},
                {"gemm_floor_ms", r.floor_ms > 0 ? Json(r.floor_ms) : Json()},
                {"processor", m.processor},
@@ -85,8 +94,11 @@ void print(const Workload& w, const Options& o, const Result& r) {
     fmt::print("  floor     {:.2f} ms for the matrix products alone ({:.0f} GFLOP/s): {:.0f} % of the step\n",
                r.floor_ms, gemm_flops(w) / r.floor_ms / 1e6, 100 * r.floor_ms / r.step.median);
   }
-  fmt::print("  memory    {:.0f} MiB at most, of it {:.0f} for values, gradients and averages\n", r.peak_mib,
-             r.parameter_mib);
+  fmt::print(
+      "  memory    {:.0f} MiB at most: parameters {:.0f}, gradients {:.0f}, optimizer {:.0f}, activations {:.0f}, "
+      "program {:.0f}\n",
+      r.peak_mib, r.parameters_mib, r.parameters_mib, 2 * r.parameters_mib, r.activations_mib,
+      r.peak_mib - 4 * r.parameters_mib - r.activations_mib);
   double total = r.update_ms;
   for (const tape::OpProfile& op : r.ops) total += op.forward_ms + op.backward_ms;
   fmt::print("  {:<22}{:>7}{:>12}{:>13}{:>8}\n", "op", "calls", "forward ms", "backward ms", "share");
