@@ -19,33 +19,24 @@ namespace {
 
 using tool::xml_text;
 
-const char* class_of(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::reproduced:
-      return "reproduced";
-    case Verdict::not_reproduced:
-      return "not_reproduced";
-    case Verdict::wrong_as_stated:
-      return "wrong_as_stated";
-    case Verdict::no_data:
-      return "no_data";
-  }
-  return "";
-}
+// How a verdict is shown: its style, and a sign beside the word, where neither colour nor language is understood.
+struct Mark {
+  const char* style = "";
+  const char* sign = "";
+};
 
-// A sign beside the word, where neither colour nor language is understood.
-const char* sign_of(Verdict verdict) {
+Mark mark_of(Verdict verdict) {
   switch (verdict) {
     case Verdict::reproduced:
-      return "✓";
+      return {"reproduced", "✓"};
     case Verdict::not_reproduced:
-      return "○";
+      return {"not_reproduced", "○"};
     case Verdict::wrong_as_stated:
-      return "✗";
+      return {"wrong_as_stated", "✗"};
     case Verdict::no_data:
-      return "…";
+      return {"no_data", "…"};
   }
-  return "";
+  return {};
 }
 
 struct Judged {
@@ -146,7 +137,8 @@ class Page {
   }
 
   std::string verdict_of(Verdict verdict) const {
-    return fmt::format("<span class=\"verdict {}\">{} {}</span>", class_of(verdict), sign_of(verdict),
+    const Mark mark = mark_of(verdict);
+    return fmt::format("<span class=\"verdict {}\">{} {}</span>", mark.style, mark.sign,
                        xml_text(line(title_of(verdict), language_)));
   }
 
@@ -171,8 +163,8 @@ class Page {
   }
 
   void claim(const Judged& j) {
-    html_ +=
-        fmt::format("<div class=\"claim {}\">{}<dl>\n", class_of(j.finding.verdict), verdict_of(j.finding.verdict));
+    html_ += fmt::format("<div class=\"claim {}\">{}<dl>\n", mark_of(j.finding.verdict).style,
+                         verdict_of(j.finding.verdict));
     const auto entry = [&](const Text& head, const Text& body) {
       html_ += words("dt", head) + words("dd", body) + "\n";
     };

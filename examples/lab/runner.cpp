@@ -60,7 +60,7 @@ class Run {
 
   void one(const Experiment& e) {
     Store store(options_.folder, e);
-    cells_ = open_cells(e, options_, read_rows(options_.folder, e));
+    cells_ = open_cells(e, options_, store.rows());
     next_ = 0;
     if (cells_.empty()) return;
     const std::size_t workers =

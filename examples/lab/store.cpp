@@ -115,10 +115,6 @@ Store::~Store() {
   ::close(descriptor_);
 }
 
-bool Store::has(const Cell& cell) const {
-  return std::ranges::any_of(rows_, [&](const Row& row) { return row.cell == cell; });
-}
-
 std::string Store::line_of(const Row& row) const {
   return fmt::format("{{\"experiment\":\"{}\",\"version\":{},\"cell\":{},\"result\":{}}}\n", experiment_.name,
                      experiment_.version, to_json(row.cell), to_json(row.result));

@@ -28,7 +28,8 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  bool has(const Cell& cell) const;
+  /// What the file had when it was opened, and what was appended since.
+  const std::vector<Row>& rows() const { return rows_; }
   /// Appends a line, which is on the disk when this returns. Throws Error when it can not be written.
   void append(const Cell& cell, const Fields& result);
   /// Puts all lines into the order of the experiment's full grid, seed after seed: the same data make the same file,

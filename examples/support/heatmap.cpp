@@ -15,9 +15,9 @@ namespace tape::inline TAPE_ABI::tool {
 
 namespace {
 
-constexpr double font = 12;
-constexpr double title_font = 16;
-constexpr double margin = 20;
+constexpr double font = svg_font;
+constexpr double title_font = svg_title_font;
+constexpr double margin = svg_margin;
 constexpr double cell_height = 30;
 constexpr double scale_height = 88;
 constexpr int scale_steps = 24;
@@ -91,27 +91,15 @@ class Picture {
   double part(double value) const { return high_ > low_ ? (value - low_) / (high_ - low_) : 0; }
 
   void open() {
-    put(R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="img" )"
-        R"(font-family="system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif" font-size="{2}">)",
-        coordinate(width_), coordinate(height_), font);
-    put("<title>{}</title>", xml_text(map_.title.empty() ? map_.value_name : map_.title));
-    put("<desc>{}</desc>", xml_text(fmt::format("{} for {} and {}", map_.value_name, map_.y_name, map_.x_name)));
-    put("<style>@media (prefers-color-scheme: dark) {{");
-    put(".paper {{ fill: #15191d }} .ink {{ fill: #e8eaec }} .soft {{ fill: #a6adb4 }} .empty {{ fill: #2b3137 }}");
-    put("}}</style>");
-    put(R"(<rect class="paper" width="100%" height="100%" fill="#ffffff"/>)");
+    put("{}", svg_begin(width_, height_, map_.title.empty() ? map_.value_name : map_.title,
+                        fmt::format("{} for {} and {}", map_.value_name, map_.y_name, map_.x_name),
+                        ".empty { fill: #2b3137 }"));
   }
 
-  void soft(double x, double y, const char* anchor, std::string_view text) {
-    put(R"(<text x="{}" y="{}" class="soft" fill="#5b646d" text-anchor="{}">{}</text>)", coordinate(x), coordinate(y),
-        anchor, xml_text(text));
-  }
+  void soft(double x, double y, const char* anchor, std::string_view text) { put("{}", svg_soft(x, y, anchor, text)); }
 
   void headings() {
-    if (!map_.title.empty()) {
-      put(R"(<text x="{}" y="{}" class="ink" fill="#1d2226" font-size="{}" font-weight="600">{}</text>)",
-          coordinate(margin), coordinate(margin + 8), title_font, xml_text(map_.title));
-    }
+    if (!map_.title.empty()) put("{}", svg_title(margin + 8, map_.title));
     if (!map_.y_name.empty()) soft(margin, top_ - 8, "start", map_.y_name);
     if (!map_.cross_name.empty()) soft(margin, height_ - 10, "start", "× " + map_.cross_name);
     for (std::size_t c = 0; c < map_.columns.size(); ++c) {

@@ -31,11 +31,11 @@ constexpr std::array<Style, most_series> styles{{{"#0072b2", "#5ab4e8", ""},
                                                  {"#2f8fc9", "#a5d4f2", "11 3 2 3 2 3"},
                                                  {"#7a3e1d", "#d6a184", "4 7"}}};
 
-constexpr double font = 12;
-constexpr double title_font = 16;
+constexpr double font = svg_font;
+constexpr double title_font = svg_title_font;
 constexpr double row = 17;     // from name to name
 constexpr double leader = 48;  // from the plot to the names
-constexpr double margin = 20;
+constexpr double margin = svg_margin;
 
 // Where things lie.
 struct Layout {
@@ -160,20 +160,12 @@ class Picture {
     text_ += '\n';
   }
 
-  // Colours are attributes, for programs that know no style sheets; the style sheet has those of the dark theme.
   void open() {
-    put(R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="img" )"
-        R"(font-family="system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif" font-size="{2}">)",
-        coordinate(chart_.width), coordinate(chart_.height), font);
-    put("<title>{}</title>", xml_text(chart_.title.empty() ? chart_.y_name : chart_.title));
-    put("<desc>{}</desc>", xml_text(description()));
-    put("<style>@media (prefers-color-scheme: dark) {{");
-    put(".paper {{ fill: #15191d }} .ink {{ fill: #e8eaec }} .soft {{ fill: #a6adb4 }} .band {{ fill: #ffffff }}");
-    put(".grid {{ stroke: #2b3137 }} .axis {{ stroke: #77808a }}");
+    std::string dark = ".band { fill: #ffffff }\n.grid { stroke: #2b3137 } .axis { stroke: #77808a }";
     for (std::size_t i = 0; i < chart_.series.size(); ++i)
-      put(".s{0} {{ stroke: {1} }} .f{0} {{ fill: {1} }}", i, styles[i].dark);
-    put("}}</style>");
-    put(R"(<rect class="paper" width="100%" height="100%" fill="#ffffff"/>)");
+      dark += fmt::format("\n.s{0} {{ stroke: {1} }} .f{0} {{ fill: {1} }}", i, styles[i].dark);
+    put("{}", svg_begin(chart_.width, chart_.height, chart_.title.empty() ? chart_.y_name : chart_.title, description(),
+                        dark));
   }
 
   std::string description() const {
@@ -182,20 +174,13 @@ class Picture {
     return fmt::format("{} over {}: {}", chart_.y_name, chart_.x_name, names);
   }
 
-  void write(double x, double y, const char* style, const char* colour, const char* anchor, std::string_view text) {
-    put(R"(<text x="{}" y="{}" class="{}" fill="{}" text-anchor="{}">{}</text>)", coordinate(x), coordinate(y), style,
-        colour, anchor, xml_text(text));
-  }
-  void ink(double x, double y, std::string_view text) { write(x, y, "ink", "#1d2226", "start", text); }
-  void soft(double x, double y, const char* anchor, std::string_view text) {
-    write(x, y, "soft", "#5b646d", anchor, text);
-  }
+  void ink(double x, double y, std::string_view text) { put("{}", svg_ink(x, y, text)); }
+  void soft(double x, double y, const char* anchor, std::string_view text) { put("{}", svg_soft(x, y, anchor, text)); }
 
   void headings() {
     double y = margin + 8;
     if (!chart_.title.empty()) {
-      put(R"(<text x="{}" y="{}" class="ink" fill="#1d2226" font-size="{}" font-weight="600">{}</text>)",
-          coordinate(margin), coordinate(y), title_font, xml_text(chart_.title));
+      put("{}", svg_title(y, chart_.title));
       y += 20;
     }
     if (!chart_.subtitle.empty()) soft(margin, y, "start", chart_.subtitle);

@@ -26,7 +26,39 @@ double width_of(char c) {
   return wide.find(c) != std::string_view::npos ? 0.9 : 0.6;
 }
 
+std::string svg_text(double x, double y, std::string_view style, std::string_view colour, std::string_view anchor,
+                     std::string_view text) {
+  return fmt::format(R"(<text x="{}" y="{}" class="{}" fill="{}" text-anchor="{}">{}</text>)", coordinate(x),
+                     coordinate(y), style, colour, anchor, xml_text(text));
+}
+
 }  // namespace
+
+std::string svg_begin(double width, double height, std::string_view title, std::string_view description,
+                      std::string_view dark) {
+  return fmt::format(
+      R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="img" )"
+      R"(font-family="system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif" font-size="{2}">)"
+      "\n<title>{3}</title>\n<desc>{4}</desc>\n"
+      "<style>@media (prefers-color-scheme: dark) {{\n"
+      ".paper {{ fill: #15191d }} .ink {{ fill: #e8eaec }} .soft {{ fill: #a6adb4 }} {5}\n"
+      "}}</style>\n"
+      R"(<rect class="paper" width="100%" height="100%" fill="#ffffff"/>)",
+      coordinate(width), coordinate(height), svg_font, xml_text(title), xml_text(description), dark);
+}
+
+std::string svg_title(double y, std::string_view title) {
+  return fmt::format(R"(<text x="{}" y="{}" class="ink" fill="#1d2226" font-size="{}" font-weight="600">{}</text>)",
+                     coordinate(svg_margin), coordinate(y), svg_title_font, xml_text(title));
+}
+
+std::string svg_ink(double x, double y, std::string_view text) {
+  return svg_text(x, y, "ink", "#1d2226", "start", text);
+}
+
+std::string svg_soft(double x, double y, std::string_view anchor, std::string_view text) {
+  return svg_text(x, y, "soft", "#5b646d", anchor, text);
+}
 
 std::string xml_text(std::string_view text) {
   std::string result;

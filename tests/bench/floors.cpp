@@ -65,13 +65,12 @@ double attention_floor(const Workload& w, double seconds) {
 }  // namespace
 
 double gemm_floor(const Workload& w, tape::Precision precision, double seconds) {
-  const int64_t c = w.model.width;
-  const int64_t rows = w.tokens();
-  const double share = seconds / 6;
-  const double block = linear_floor(rows, c, 3 * c, precision, share) + linear_floor(rows, c, c, precision, share) +
-                       linear_floor(rows, c, 4 * c, precision, share) + linear_floor(rows, 4 * c, c, precision, share) +
-                       attention_floor(w, share);
-  return static_cast<double>(w.model.layers) * block + linear_floor(rows, c, w.model.vocab, precision, share);
+  const std::vector<LinearLayer> layers = linear_layers(w);
+  const double share = seconds / static_cast<double>(layers.size() + 1);
+  double floor = static_cast<double>(w.model.layers) * attention_floor(w, share);
+  for (const LinearLayer& layer : layers)
+    floor += static_cast<double>(layer.count) * linear_floor(w.tokens(), layer.in, layer.out, precision, share);
+  return floor;
 }
 
 double copy_bandwidth(double megabytes, double seconds) {

@@ -74,13 +74,9 @@ void run(const Options& o) {
   for (const std::string& name : o.names) {
     const Workload& w = workload(name);
     const int64_t rows = w.tokens();
-    const int64_t c = w.model.width;
     Pair total;
     double chosen_ms = 0;
-    for (const auto& [layer, in, out, count] :
-         {std::tuple{"qkv", c, 3 * c, w.model.layers}, std::tuple{"out", c, c, w.model.layers},
-          std::tuple{"up", c, 4 * c, w.model.layers}, std::tuple{"down", 4 * c, c, w.model.layers},
-          std::tuple{"head", c, w.model.vocab, int64_t{1}}}) {
+    for (const auto& [layer, in, out, count] : linear_layers(w)) {
       for (const Form& f : {Form{"y", Transpose::no, Transpose::yes, rows, out, in},
                             Form{"dx", Transpose::no, Transpose::no, rows, in, out},
                             Form{"dw", Transpose::yes, Transpose::no, out, in, rows}}) {

@@ -23,12 +23,22 @@ const Workload& workload(std::string_view name) {
   throw tape::Error(tape::str("unknown workload \"", name, "\": choose one of ", known));
 }
 
+std::vector<LinearLayer> linear_layers(const Workload& w) {
+  const int64_t c = w.model.width;
+  const int64_t layers = w.model.layers;
+  return {{"qkv", c, 3 * c, layers},
+          {"out", c, c, layers},
+          {"up", c, 4 * c, layers},
+          {"down", 4 * c, c, layers},
+          {"head", c, w.model.vocab, 1}};
+}
+
 double gemm_flops(const Workload& w) {
   const auto c = static_cast<double>(w.model.width);
   const auto t = static_cast<double>(w.model.context);
-  const auto rows = static_cast<double>(w.tokens());
-  const double of_linear =
-      3 * 2 * rows * c * (12 * c * static_cast<double>(w.model.layers) + static_cast<double>(w.model.vocab));
+  double of_linear = 0;
+  for (const LinearLayer& layer : linear_layers(w))
+    of_linear += 3 * 2 * static_cast<double>(w.tokens() * layer.in) * static_cast<double>(layer.out * layer.count);
   const double of_attention = 6 * 2 * static_cast<double>(w.batch * w.model.layers) * t * (t + 1) / 2 * c;
   return of_linear + of_attention;
 }

@@ -24,6 +24,14 @@ const std::vector<Workload>& workloads();
 /// Throws tape::Error for another name, listing these.
 const Workload& workload(std::string_view name);
 
+/// One linear layer, in → out, and how many of them a model has.
+struct LinearLayer {
+  const char* name;
+  int64_t in, out, count;
+};
+/// Those of a workload: of its blocks, and the head.
+std::vector<LinearLayer> linear_layers(const Workload& workload);
+
 /// Floating-point operations of all matrix products of one training step: of the linear layers and the head three
 /// products of 2·rows·in·out, and of attention six of T·(T+1)/2·head size each, twice.
 double gemm_flops(const Workload& workload);
