@@ -86,7 +86,7 @@ build() {
 # they must not wait busily.
 test_with_one_and_two_threads() {
   OMP_NUM_THREADS=1 ctest_part "$1" -j "$(nproc)"
-  OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive ctest_part "$1" -j "$(nproc)" -LE "package|schemes|mutation|f64"  # replaces the filter of the preset
+  OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive ctest_part "$1" -j "$(nproc)" -E '^f64:'  # by name: ctest leaves out what all filters of labels name, and the preset has one
 }
 
 style() {
