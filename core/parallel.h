@@ -69,6 +69,13 @@ void parallel_for(int64_t n, int64_t grain, Body&& body) {
   }
 }
 
+/// y[i] += x[i] for 0 ≤ i < n.
+inline void add(real* y, const real* x, int64_t n) {
+  parallel_for(n, elementwise_grain, [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) y[i] += x[i];
+  });
+}
+
 /// Calls body(task, scratch) for each task 0…tasks-1, shared out as threads become free. `scratch` points to
 /// scratch_size numbers that belong to the calling thread, not initialised. The body must not throw.
 template <class Body>

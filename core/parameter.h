@@ -31,6 +31,7 @@ struct Leaf {
   Shape shape;
   Storage value;
   Storage gradient;           ///< same size as value; meaningful only while has_gradient
+  Storage shard_gradient;     ///< of one shard, while that of the other is computed, see Shards
   bool has_gradient = false;  ///< false after a step: the next contribution overwrites
   bool initialized = false;   ///< false until values were drawn, loaded or assigned
   bool decay = true;          ///< weight decay asked for

@@ -10,6 +10,7 @@
 
 #include <tape/core/arena.h>
 #include <tape/core/parallel.h>
+#include <tape/core/shard_gradients.h>
 
 namespace tape::inline TAPE_ABI {
 
@@ -25,22 +26,23 @@ double now_ms() {
 
 // y = dy, or y += dy.
 void set_or_add(real* y, const real* dy, int64_t n, bool accumulate) {
+  if (accumulate) {
+    add(y, dy, n);
+    return;
+  }
   parallel_for(n, elementwise_grain, [=](int64_t begin, int64_t end) {
-    if (accumulate) {
-      for (int64_t i = begin; i < end; ++i) y[i] += dy[i];
-    } else {
-      std::memcpy(y + begin, dy + begin, static_cast<std::size_t>(end - begin) * sizeof(real));
-    }
+    std::memcpy(y + begin, dy + begin, static_cast<std::size_t>(end - begin) * sizeof(real));
   });
 }
 
 // A tensor that this tape knows: an output of a node, a watched tensor or a parameter.
 struct Slot {
   Shape shape;
-  Storage gradient;  // empty until the first contribution; parameters keep theirs in the leaf
+  Storage gradient;  // empty until the first contribution; parameters keep theirs in the leaf, but in a shard
   LeafPtr leaf;
-  bool keep = false;   // watched or retained
-  int32_t cheap = -1;  // number in State::cheap, when its value can be made again
+  bool keep = false;        // watched or retained
+  int32_t cheap = -1;       // number in State::cheap, when its value can be made again
+  int64_t first_node = -1;  // of a parameter: the first one that uses it
 };
 
 }  // namespace
@@ -59,6 +61,7 @@ struct Tape::State {
   std::vector<Cheap> cheap;
   std::vector<int32_t> leaf_table;  // open addressing: slot of a leaf by the hash of its address, -1 empty
   std::size_t leaves = 0;
+  bool reaches_unseen = false;  // some closures reach parameters that are not among their node's inputs
   Arena arena;
 
   std::size_t leaf_position(const Leaf* leaf) const {
@@ -90,7 +93,22 @@ struct Tape::State {
     slots.clear();
     std::ranges::fill(leaf_table, -1);
     leaves = 0;
+    reaches_unseen = false;
     arena.reset();
+  }
+
+  // In a shard: hands over the gradient of a parameter, if it has one.
+  static void give(ShardScope& shard, Slot& slot) {
+    if (slot.leaf && slot.gradient) shard.gradients().give(slot.leaf, std::exchange(slot.gradient, {}));
+  }
+  // In a shard: hands over those of the parameters that node i is the first to use, since it is the last to reach them.
+  void give_complete(ShardScope& shard, std::size_t i) {
+    const NodeInfo& node = nodes[i];
+    for (int32_t j = node.first_input; j < node.first_input + node.inputs; ++j) {
+      if (inputs[static_cast<std::size_t>(j)] < 0) continue;
+      Slot& slot = slots[static_cast<std::size_t>(inputs[static_cast<std::size_t>(j)])];
+      if (slot.first_node == static_cast<int64_t>(i)) give(shard, slot);
+    }
   }
 
   static std::vector<std::unique_ptr<State>>& spare() {
@@ -139,7 +157,7 @@ int32_t Tape::leaf_slot(const LeafPtr& leaf) {
     at = s.leaf_position(leaf.get());
   }
   const auto slot = static_cast<int32_t>(s.slots.size());
-  s.slots.push_back({leaf->shape, {}, leaf, false});
+  s.slots.push_back({.shape = leaf->shape, .gradient = {}, .leaf = leaf, .first_node = size()});
   s.leaf_table[at] = slot;
   return slot;
 }
@@ -169,7 +187,7 @@ Tensor Tape::append(const char* op, Tensor y, std::initializer_list<const Tensor
   }
   if (node.cost.bytes == 0) node.cost.bytes = bytes;
   node.output = static_cast<int32_t>(s.slots.size());
-  s.slots.push_back({y.shape(), {}, nullptr, false});
+  s.slots.push_back({.shape = y.shape(), .gradient = {}, .leaf = nullptr});
   s.closures.push_back(closure);
   node.forward_ms = now_ms() - start_ms;
   s.nodes.push_back(node);
@@ -177,6 +195,10 @@ Tensor Tape::append(const char* op, Tensor y, std::initializer_list<const Tensor
   y.tape_ = id_;
   y.slot_ = node.output;
   return y;
+}
+
+void Tape::note_unseen_parameters() {
+  state_->reaches_unseen = true;
 }
 
 void Tape::make_cheap(const Tensor& y, Remake remake) {
@@ -197,7 +219,7 @@ Tensor Tape::watch(const Tensor& value) {
   Tensor x = value.detach();
   x.tape_ = id_;
   x.slot_ = static_cast<int32_t>(state_->slots.size());
-  state_->slots.push_back({value.shape(), {}, nullptr, true});
+  state_->slots.push_back({.shape = value.shape(), .gradient = {}, .leaf = nullptr, .keep = true});
   return x;
 }
 
@@ -235,11 +257,13 @@ void Tape::backward(const Tensor& y, const Tensor& dy, Where where) {
   spent_ = true;
   const NoRecord suspended;
   State& s = *state_;
+  ShardScope* shard = ShardScope::current();
+  if (shard && !shard->begin(*this, where)) shard = nullptr;  // inside a closure of the shard's tape, which collects
   s.slots[static_cast<std::size_t>(y.slot_)].gradient = dy.storage();
   for (std::size_t i = s.nodes.size(); i-- > 0;) {
     NodeInfo& node = s.nodes[i];
-    Slot& output = s.slots[static_cast<std::size_t>(node.output)];
-    if (output.gradient) {
+    const auto at = static_cast<std::size_t>(node.output);
+    if (Slot& output = s.slots[at]; output.gradient) {
       const double start = now_ms();
       Storage gradient = output.keep ? output.gradient : std::exchange(output.gradient, {});
       Backward backward(*this, node, std::move(gradient));
@@ -247,8 +271,12 @@ void Tape::backward(const Tensor& y, const Tensor& dy, Where where) {
       node.backward_ms = now_ms() - start;
     }
     State::destroy(s.closures[i]);  // what it saved goes back to the pool while unwinding
-    if (output.cheap >= 0) s.destroy(s.cheap[static_cast<std::size_t>(output.cheap)]);
+    if (const int32_t cheap = s.slots[at].cheap; cheap >= 0) s.destroy(s.cheap[static_cast<std::size_t>(cheap)]);
+    if (shard && !s.reaches_unseen) s.give_complete(*shard, i);
   }
+  if (!shard) return;
+  for (Slot& slot : s.slots) State::give(*shard, slot);
+  shard->end();
 }
 
 int64_t Tape::size() const {
@@ -321,11 +349,7 @@ Tensor Backward::value(const Saved& saved) {
 
 GradView Backward::grad(int i) {
   Slot& slot_i = tape_.state_->slots[static_cast<std::size_t>(slot(i))];
-  if (slot_i.leaf) {
-    Leaf& leaf = *slot_i.leaf;
-    if (!leaf.gradient) leaf.gradient = Storage::of<real>(leaf.size());
-    return {leaf.gradient_data(), std::exchange(leaf.has_gradient, true)};
-  }
+  if (slot_i.leaf) return grad(slot_i.leaf);
   const int64_t n = slot_i.shape.size();
   const bool accumulate = static_cast<bool>(slot_i.gradient);
   if (!slot_i.gradient.unique()) {  // absent, or shared with another gradient by pass()
@@ -333,6 +357,18 @@ GradView Backward::grad(int i) {
     if (accumulate) set_or_add(slot_i.gradient.as<real>(), shared.as<real>(), n, false);
   }
   return {slot_i.gradient.as<real>(), accumulate};
+}
+
+GradView Backward::grad(const LeafPtr& leaf) {
+  if (const ShardScope* shard = ShardScope::current()) {
+    Tape& tape = shard->tape();
+    Storage& gradient = tape.state_->slots[static_cast<std::size_t>(tape.leaf_slot(leaf))].gradient;
+    const bool accumulate = static_cast<bool>(gradient);
+    if (!accumulate) gradient = Storage::of<real>(leaf->size());
+    return {gradient.as<real>(), accumulate};
+  }
+  if (!leaf->gradient) leaf->gradient = Storage::of<real>(leaf->size());
+  return {leaf->gradient_data(), std::exchange(leaf->has_gradient, true)};
 }
 
 void Backward::pass(int i) {

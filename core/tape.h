@@ -106,6 +106,7 @@ class Backward {
   friend class Tape;
   Backward(Tape& tape, const NodeInfo& node, Storage dy);
   int32_t slot(int i) const;
+  GradView grad(const LeafPtr& leaf);
 
   Tape& tape_;
   const NodeInfo& node_;
@@ -175,6 +176,7 @@ class Tape {
   Tensor append(const char* op, Tensor y, std::initializer_list<const Tensor*> inputs, Closure closure, Cost cost,
                 double start_ms);
   void make_cheap(const Tensor& y, Remake remake);
+  void note_unseen_parameters();
   void* arena(std::size_t bytes, std::size_t align);
 
   std::unique_ptr<State> state_;
@@ -244,6 +246,7 @@ class Op {
                        Cost cost = {}) const {
     Tape* tape = Tape::current();
     if (!tape) return y;
+    tape->note_unseen_parameters();
     return append(*tape, y, inputs, std::forward<F>(backward), cost);
   }
 

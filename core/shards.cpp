@@ -1,0 +1,161 @@
+#include <tape/core/shards.h>
+
+#include <omp.h>
+
+#include <array>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include <tape/core/error.h>
+#include <tape/core/parallel.h>
+#include <tape/core/shard_gradients.h>
+
+namespace tape::inline TAPE_ABI {
+
+namespace {
+
+thread_local ShardScope* current_scope = nullptr;
+
+void set_or_add(Leaf& leaf, Storage gradient) {
+  if (!std::exchange(leaf.has_gradient, true)) {
+    leaf.gradient = std::move(gradient);
+    return;
+  }
+  add(leaf.gradient.as<real>(), gradient.as<real>(), leaf.size());
+}
+
+}  // namespace
+
+void ShardGradients::give(const LeafPtr& leaf, Storage gradient) {
+  Storage first;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!leaf->shard_gradient) {
+      leaf->shard_gradient = std::move(gradient);
+      waiting_.push_back(leaf);
+      return;
+    }
+    first = std::move(leaf->shard_gradient);
+  }
+  add(gradient.as<real>(), first.as<real>(), leaf->size());
+  set_or_add(*leaf, std::move(gradient));
+}
+
+void ShardGradients::finish() {
+  for (const LeafPtr& leaf : waiting_) {
+    if (leaf->shard_gradient) set_or_add(*leaf, std::exchange(leaf->shard_gradient, {}));
+  }
+  waiting_.clear();
+}
+
+void ShardGradients::drop() {
+  for (const LeafPtr& leaf : waiting_) leaf->shard_gradient = {};
+  waiting_.clear();
+}
+
+ShardScope::ShardScope(ShardGradients& gradients) : gradients_(gradients) {
+  if (current_scope) throw Error("Shards::run: inside a shard, which can not be cut again");
+  current_scope = this;
+}
+ShardScope::~ShardScope() {
+  current_scope = nullptr;
+}
+ShardScope* ShardScope::current() {
+  return current_scope;
+}
+
+bool ShardScope::begin(Tape& tape, Where where) {
+  if (tape_) return false;
+  if (ended_) throw Error("backward: a shard unwinds one tape, and this is its second", where);
+  tape_ = &tape;
+  return true;
+}
+void ShardScope::end() {
+  tape_ = nullptr;
+  ended_ = true;
+}
+
+// A thread that waits for work between the steps of a training.
+struct Shards::State {
+  ShardGradients gradients;
+  std::array<std::exception_ptr, count> errors;
+  std::mutex mutex;
+  std::condition_variable changed;
+  const std::function<void(int)>* work = nullptr;  // for the thread; null when it has none
+  int threads = 1;                                 // that it may use
+  bool ending = false;
+  std::thread thread;
+
+  void compute(const std::function<void(int)>& body, int shard) {
+    try {
+      const ShardScope scope(gradients);
+      body(shard);
+    } catch (...) {
+      errors[static_cast<std::size_t>(shard)] = std::current_exception();
+    }
+  }
+
+  void serve() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      changed.wait(lock, [this] { return work || ending; });
+      if (ending) return;
+      const std::function<void(int)>& body = *work;
+      set_threads(threads);
+      lock.unlock();
+      compute(body, 1);
+      lock.lock();
+      work = nullptr;
+      changed.notify_all();
+    }
+  }
+
+  void compute_both(const std::function<void(int)>& body) {
+    const int all = tape::threads();
+    {
+      const std::lock_guard lock(mutex);
+      if (!thread.joinable()) thread = std::thread([this] { serve(); });
+      work = &body;
+      threads = all / 2;
+    }
+    changed.notify_all();
+    set_threads(all - all / 2);
+    compute(body, 0);
+    set_threads(all);
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [this] { return !work; });
+  }
+};
+
+Shards::Shards() : state_(std::make_unique<State>()) {}
+
+Shards::~Shards() {
+  if (!state_->thread.joinable()) return;
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->ending = true;
+  }
+  state_->changed.notify_all();
+  state_->thread.join();
+}
+
+void Shards::run(const std::function<void(int)>& body, bool in_turn) {
+  if (omp_in_parallel()) throw Error("Shards::run: inside a parallel loop");
+  state_->errors = {};
+  if (in_turn || threads() == 1) {
+    for (int shard = 0; shard < count; ++shard) state_->compute(body, shard);
+  } else {
+    state_->compute_both(body);
+  }
+  for (const std::exception_ptr& error : state_->errors) {
+    if (!error) continue;
+    state_->gradients.drop();
+    std::rethrow_exception(error);
+  }
+  state_->gradients.finish();
+}
+
+}  // namespace tape::inline TAPE_ABI

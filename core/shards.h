@@ -1,0 +1,49 @@
+// Shards: a batch of a small model in two halves, each on a tape of its own and on threads of its own. A small model's
+// ops are too short to share out: their threads wait for each other after each one. Two halves meet once a step.
+//
+//   Shards shards;
+//   shards.run([&](int shard) {
+//     Tape tape;
+//     tape.backward(cross_entropy(model(half[shard]), target[shard], {.divisor = targets_of_both}));
+//   });
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include <tape/core/real.h>
+
+namespace tape::inline TAPE_ABI {
+
+class Shards {
+ public:
+  static constexpr int count = 2;
+
+  /// Is a step faster in shards? So it is for at least two sequences whose stream, tokens · width numbers, and whose
+  /// copy of the gradients are small: two threads were 1.1 to 1.3 times as fast at 2^15 … 2^17, and no faster at 2^19.
+  /// Follows from these sizes alone, so that the number of threads does not change what is computed.
+  static bool pay(int64_t sequences, int64_t tokens, int64_t width, int64_t parameters) {
+    return sequences >= count && tokens * width <= int64_t{1} << 17 && parameters <= int64_t{1} << 23;
+  }
+
+  Shards();
+  ~Shards();
+  Shards(const Shards&) = delete;
+  Shards& operator=(const Shards&) = delete;
+
+  /// Calls body(0) and body(1), at the same time where two threads or more are to be used: each then has half of them.
+  /// Each call unwinds at most one tape. The gradients of its parameters are kept apart until they are complete; then
+  /// those of both calls are summed and set or added as usual: the result depends neither on the number of threads nor
+  /// on who comes first. A parameter that one call alone reaches gets that gradient. What a call throws is thrown here
+  /// after both have ended, that of the first call first; gradients that were complete may then have arrived.
+  /// With `in_turn` one call follows the other on the calling thread, to the same bits: for a Probe, which sees its own
+  /// thread alone. Must not be called inside a parallel loop.
+  void run(const std::function<void(int shard)>& body, bool in_turn = false);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tape::inline TAPE_ABI
