@@ -13,7 +13,7 @@ constexpr std::array<NormInfo, 5> table{{
     {NormKind::Layer, "layer", "LayerNorm", "(x - mean(x))/√(var(x) + ε) ⊙ w + b", "scale and shift",
      "Ba et al. 2016, arXiv 1607.06450, section 3"},
     {NormKind::RMS, "rms", "RMSNorm", "x/√(mean(x²) + ε) ⊙ w", "scale",
-     "Zhang & Sennrich 2019, arXiv 1910.07467, equation 4; partial: section 3.3"},
+     "Zhang & Sennrich 2019, arXiv 1910.07467, equation 4; partial: pRMSNorm there"},
     {NormKind::Scale, "scale", "ScaleNorm", "g·x/max(‖x‖, ε), one gain g, from √C", "scale",
      "Nguyen & Salazar 2019, arXiv 1910.05895, equation 5"},
     {NormKind::DyT, "dyt", "DyT", "tanh(α·x) ⊙ w + b", "nothing", "Zhu et al. 2025, arXiv 2503.10622, equation 1"},

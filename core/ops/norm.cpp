@@ -12,8 +12,8 @@ namespace tape::inline TAPE_ABI {
 namespace {
 
 // What a row keeps for backward: x̂ = (x - mean)·r + shift. The mean is rounded to `real`; shift = -r·(what the rounding
-// lost), so that rows whose mean is large beside their spread stay accurate. slope = dln(1/r)/dln s, the share of the
-// statistic s in r: 1 but for ε outside of the root.
+// lost), so that rows whose mean is large beside their spread stay accurate. slope = d(1/r²)/d(s²) of the statistic s:
+// 1, and (s + ε)/s with ε outside of the root.
 struct RowStatistics {
   real mean = 0;
   real r = 0;
