@@ -45,7 +45,7 @@ class Picture {
       return std::ranges::any_of(row, [&](double value) { return !has_colour(value, map.log); });
     });
     empty_shown_ = gaps && !map.empty_name.empty();
-    height_ = std::max(bottom_ + 46, top_ + scale_height + (empty_shown_ ? 46 : 16)) + margin / 2;
+    height_ = std::max(bottom_ + 46, top_ + scale_height + 8) + margin / 2;
   }
 
   std::string draw() {
@@ -143,9 +143,9 @@ class Picture {
       }
     }
     if (!empty_shown_) return;
-    const double y = top_ + scale_height + 16;
-    put(R"(<rect class="empty" x="{}" y="{}" width="12" height="12" fill="#e3e6e9"/>)", coordinate(x), coordinate(y));
-    soft(x + 18, y + 10, "start", map_.empty_name);
+    put(R"(<rect class="empty" x="{}" y="{}" width="12" height="12" fill="#e3e6e9"/>)", coordinate(margin),
+        coordinate(bottom_ + 28));
+    soft(margin + 18, bottom_ + 38, "start", map_.empty_name);
   }
 
   const StepMap& map_;
