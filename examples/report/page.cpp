@@ -85,7 +85,7 @@ Section overview(const std::vector<RunData>& runs, Language language) {
     const auto number = [](const std::optional<double>& v) { return v ? number_text(*v) : "–"; };
     html += "<tr>" + cell(run.name, language) + state_of(run, language) +
             cell(tool::grouped(run.last_step()) + " / " + tool::grouped(run.config.recipe.steps), language) +
-            cell(fmt::format("{}, {}, {}, {} × {}", name_of(run.config.architecture), name_of(m.scheme),
+            cell(fmt::format("{}, {}, {}, {} × {}", tool::name_of(run.config.architecture), name_of(m.scheme),
                              name_of(m.norm.kind), m.layers, m.width),
                  language) +
             cell(number(run.last_loss()), language) + cell(number(run.best_validation()), language) +

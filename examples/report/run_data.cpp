@@ -25,8 +25,10 @@ void require_run(const std::string& folder) {
   }
 }
 
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
 // "{"model": {"layers": 4}}" → ("model.layers", "4").
-void flatten(const nlohmann::ordered_json& json, const std::string& prefix, auto& settings) {
+void flatten(const nlohmann::ordered_json& json, const std::string& prefix, Settings& settings) {
   for (const auto& [key, value] : json.items()) {
     const std::string name = prefix.empty() ? key : prefix + "." + key;
     if (value.is_object()) {

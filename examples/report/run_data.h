@@ -14,11 +14,11 @@ namespace tape::inline TAPE_ABI::report {
 
 struct RunData {
   std::string folder;
-  std::string name;  ///< the folder's last part, or all of it where another run has the same
-  tool::RunConfig config;
-  std::vector<std::pair<std::string, std::string>> settings;  ///< all of config.json: "model.layers", "4"
-  std::vector<tool::Metrics> metrics;
-  std::vector<tool::WatchRecord> watch;  ///< empty for a run that was not watched
+  std::string name = {};  ///< the folder's last part, or all of it where another run has the same
+  tool::RunConfig config = {};
+  std::vector<std::pair<std::string, std::string>> settings = {};  ///< all of config.json: "model.layers", "4"
+  std::vector<tool::Metrics> metrics = {};
+  std::vector<tool::WatchRecord> watch = {};  ///< empty for a run that was not watched
 
   /// The last step that there is a line of; 0 without any.
   int64_t last_step() const;
