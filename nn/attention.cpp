@@ -86,6 +86,24 @@ AttentionOptions options_of(const AttentionConfig& config, const AttentionMask& 
           .scale = config.scale};
 }
 
+// The largest scores (B, H, T) for a probe, if there is one.
+class TopScores {
+ public:
+  explicit TopScores(const AttentionConfig& config) : config_(config) {}
+
+  AttentionOptions asked_of(AttentionOptions options) {
+    if (Probe::current()) options.top_scores = &tops_;
+    return options;
+  }
+  void show(Where where) const {
+    if (tops_) tap(config_.name, "hook_attn_scores_max", tops_, where);
+  }
+
+ private:
+  const AttentionConfig& config_;
+  Tensor tops_;
+};
+
 // Turns the first `heads` heads of x, whose first row stands at position `first`.
 Tensor turned(const AttentionConfig& c, const Tensor& x, int64_t heads, int64_t first, Where where) {
   if (c.rotary.base <= 0) return x;
@@ -153,7 +171,8 @@ SelfAttention::SelfAttention(AttentionConfig config_, const WeightInit& init)
 
 Tensor SelfAttention::operator()(const Tensor& x, const AttentionMask& mask, const Context& context,
                                  Where where) const {
-  const AttentionOptions options = options_of(config, mask, context);
+  TopScores tops(config);
+  const AttentionOptions options = tops.asked_of(options_of(config, mask, context));
   const Tensor packed = qkv(x, where);
   const int64_t first = context.first_position();
   Tensor z;
@@ -175,6 +194,7 @@ Tensor SelfAttention::operator()(const Tensor& x, const AttentionMask& mask, con
     const Tensor ready = turned(config, packed, config.heads + config.key_heads(), first, where);
     z = attention_packed(tap(config.name, "hook_qkv", ready, where), options, &context.random(), where);
   }
+  tops.show(where);
   z = tap(config.name, "hook_z", inner.output(z, where), where);
   return dropout(out(z, where), config.dropout, context, where);
 }
@@ -199,8 +219,10 @@ Tensor CrossAttention::operator()(const Tensor& x, const Tensor& memory, const A
               inner.value(slice(packed, -1, config.key_width(), packed.last(), where), where)};
   }
   const Tensor q = inner.query(query(x, where), where);
-  const Tensor z =
-      attention(q, source.keys, source.values, options_of(config, mask, context), &context.random(), where);
+  TopScores tops(config);
+  const Tensor z = attention(q, source.keys, source.values, tops.asked_of(options_of(config, mask, context)),
+                             &context.random(), where);
+  tops.show(where);
   return dropout(out(tap(config.name, "hook_z", inner.output(z, where), where), where), config.dropout, context, where);
 }
 

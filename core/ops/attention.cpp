@@ -90,6 +90,13 @@ AttentionProblem problem_of(const Op& op, const AttentionOptions& options, int64
   return p;
 }
 
+// Where forward puts the largest scores, if they are asked for.
+real* room_for_tops(const AttentionOptions& options, const AttentionProblem& p) {
+  if (!options.top_scores) return nullptr;
+  *options.top_scores = Tensor::uninitialized({p.batch, p.heads, p.queries});
+  return options.top_scores->mutable_data();
+}
+
 HeadsView<const real> view(const Tensor& x, int64_t offset = 0) {
   return {x.data() + offset, x.last(), x.shape()[1] * x.last()};
 }
@@ -139,7 +146,8 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Attent
   const AttentionProblem p = problem_of(op, options, q.shape()[0], q.shape()[1], k.shape()[1], q.last(), random);
   Tensor out = Tensor::uninitialized(q.shape());
   const Storage lse = Storage::of<real>(p.batch * p.heads * p.queries);
-  attention_forward(p, view(q), view(k), view(v), view(out.mutable_data(), out.shape()), lse.as<real>());
+  attention_forward(p, view(q), view(k), view(v), view(out.mutable_data(), out.shape()), lse.as<real>(),
+                    room_for_tops(options, p));
   return op.record(
       out, {&q, &k, &v, &options.relative_bias},
       [p, q, k, v, out, lse](Backward& b) {
@@ -177,7 +185,7 @@ Tensor attention_packed(const Tensor& qkv, const AttentionOptions& options, Rand
   Tensor out = Tensor::uninitialized(qkv.shape().with(-1, width));
   const Storage lse = Storage::of<real>(p.batch * p.heads * p.queries);
   attention_forward(p, view(qkv), view(qkv, width), view(qkv, width + kv_width), view(out.mutable_data(), out.shape()),
-                    lse.as<real>());
+                    lse.as<real>(), room_for_tops(options, p));
   return op.record(
       out, {&qkv, &options.relative_bias},
       [p, qkv, out, lse, width, kv_width](Backward& b) {

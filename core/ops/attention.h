@@ -25,6 +25,10 @@ struct AttentionOptions {
   int64_t max_distance = 128;        ///< of relative_bias: farther keys share the last bucket
   double dropout = 0.0;              ///< probability that an attention weight is dropped
   std::optional<double> scale = {};  ///< factor on the scores; 1/√D unless given
+  /// If given, becomes (B, H, T): the largest score of each query as softmax sees it, after scale, cap, biases and
+  /// mask; -infinity where it sees no key, NaN where the score of a key that it sees is not finite. For looking at, it
+  /// has no gradient.
+  Tensor* top_scores = nullptr;
 };
 
 /// For each head h: softmax(cap(scale·Q_h·K_gᵀ) + biases + mask)·V_g with the key head g = ⌊h·KV/H⌋, heads side by side

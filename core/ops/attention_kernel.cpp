@@ -264,7 +264,7 @@ void sum_buckets(const AttentionProblem& p, const real* dbias, real* out) {
 
 // S = cap(scale·Q·Kᵀ) + bias + mask    lse_i = log Σ_j e^S_ij    P = e^(S - lse)    O = drop(P)·V
 void attention_forward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<const real> k,
-                       HeadsView<const real> v, HeadsView<real> out, real* lse) {
+                       HeadsView<const real> v, HeadsView<real> out, real* lse, real* tops) {
   const bool packs = p.queries >= 8;
   const int64_t k_size = packed_size(p.head_size, p.keys);
   const int64_t v_size = packed_size(p.keys, p.head_size);
@@ -285,12 +285,14 @@ void attention_forward(const AttentionProblem& p, HeadsView<const real> q, Heads
         real* row = weights + i * keys;
         const real top = row_max(row, keys);
         real& row_lse = lse[task * p.queries + first + i];
+        if (tops) tops[task * p.queries + first + i] = top;
         if (top == -infinity && !std::any_of(row, row + keys, [](real s) { return std::isnan(s); })) {
           std::fill_n(row, keys, real{0});  // no key is seen
           row_lse = infinity;
           continue;
         }
         const real sum = exp_row(row, keys, top, row);
+        if (tops && std::isnan(sum)) tops[task * p.queries + first + i] = sum;
         scale_row(row, keys, 1 / sum);
         row_lse = top + std::log(sum);
         if (p.dropout > 0) block.drop(i, row);

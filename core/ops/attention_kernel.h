@@ -39,9 +39,9 @@ struct AttentionProblem {
 };
 
 /// O = softmax(cap(scale·Q·Kᵀ) + bias + mask)·V, and for each row the logarithm of its sum of exponentials: lse
-/// (B, H, T).
+/// (B, H, T). `tops` (B, H, T), if not null, gets the largest score of each row.
 void attention_forward(const AttentionProblem& problem, HeadsView<const real> q, HeadsView<const real> k,
-                       HeadsView<const real> v, HeadsView<real> out, real* lse);
+                       HeadsView<const real> v, HeadsView<real> out, real* lse, real* tops);
 
 /// What backward computes; all of it is overwritten.
 struct AttentionGradients {

@@ -128,13 +128,13 @@ std::string html_of(const Figure& figure, Language language) {
   return html + "</figure>\n";
 }
 
-std::string html_page(const Text& title, std::string_view body, Language language) {
+std::string html_page(const Text& title, std::string_view body, Language language, std::string_view head) {
   const char* code = language == Language::chinese ? "zh" : "en";
   return fmt::format(
       "<!DOCTYPE html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>{}</style>\n"
-      "</head>\n<body data-languages=\"{}\">\n{}<script>{}</script>\n</body>\n</html>\n",
-      code, xml_text(line(title, language)), style, language == Language::both ? "both" : code, body, script);
+      "{}</head>\n<body data-languages=\"{}\">\n{}<script>{}</script>\n</body>\n</html>\n",
+      code, xml_text(line(title, language)), style, head, language == Language::both ? "both" : code, body, script);
 }
 
 }  // namespace tape::inline TAPE_ABI::lab

@@ -19,7 +19,7 @@ std::string html_of(const Table& table, Language language);
 std::string html_of(const Figure& figure, Language language);
 
 /// A whole page of this title: the style, `body`, and a script that is not needed to read it. With both languages the
-/// script offers to show one of them only.
-std::string html_page(const Text& title, std::string_view body, Language language);
+/// script offers to show one of them only. `head` is put at the end of the page's <head>.
+std::string html_page(const Text& title, std::string_view body, Language language, std::string_view head = "");
 
 }  // namespace tape::inline TAPE_ABI::lab

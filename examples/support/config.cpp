@@ -83,6 +83,7 @@ void visit(auto&& v, Reporting& r) {
   v("log_every", r.log_every);
   v("eval_every", r.eval_every);
   v("save_every", r.save_every);
+  v.later("watch_every", r.watch_every);
 }
 void visit(auto&& v, TextInfo& t) {
   v("path", t.path);
@@ -261,6 +262,8 @@ void check(const RunConfig& config) {
   require_positive("log-every", config.reporting.log_every);
   require_positive("eval-every", config.reporting.eval_every);
   require_positive("save-every", config.reporting.save_every);
+  if (config.reporting.watch_every < 0)
+    throw Error(str("watch must be at least 0, it is ", config.reporting.watch_every));
 }
 
 std::string fingerprint(std::u32string_view text) {

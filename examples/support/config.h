@@ -24,6 +24,7 @@ struct Reporting {
   int64_t log_every = 10;
   int64_t eval_every = 200;
   int64_t save_every = 500;
+  int64_t watch_every = 0;  ///< steps between lines of watch.jsonl; 0: none
 };
 
 struct RunConfig {

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <iterator>
 #include <limits>
 
 #include <tape/core/error.h>
+#include <tape/examples/support/colour_scale.h>
 #include <tape/examples/support/svg.h>
 
 namespace tape::inline TAPE_ABI::tool {
@@ -21,26 +21,6 @@ constexpr double margin = svg_margin;
 constexpr double cell_height = 30;
 constexpr double scale_height = 88;
 constexpr int scale_steps = 24;
-
-// A dark blue over a grey to yellow, read backwards, as cividis (Nuñez, Anderton & Renslow 2018) goes: alike for eyes
-// with and without red-green blindness, and its lightness alone tells the order.
-struct Colour {
-  double red, green, blue;
-};
-constexpr std::array<Colour, 5> stops{{{255, 234, 120}, {203, 186, 105}, {142, 139, 120}, {85, 91, 109}, {0, 42, 98}}};
-
-Colour colour_at(double part) {
-  const double place = std::clamp(part, 0.0, 1.0) * (stops.size() - 1);
-  const auto below = std::min(static_cast<std::size_t>(place), stops.size() - 2);
-  const double t = place - static_cast<double>(below);
-  const Colour& a = stops[below];
-  const Colour& b = stops[below + 1];
-  return {a.red + t * (b.red - a.red), a.green + t * (b.green - a.green), a.blue + t * (b.blue - a.blue)};
-}
-
-std::string hex(const Colour& c) {
-  return fmt::format("#{:02x}{:02x}{:02x}", std::lround(c.red), std::lround(c.green), std::lround(c.blue));
-}
 
 class Picture {
  public:
@@ -124,7 +104,7 @@ class Picture {
     const bool filled = std::isfinite(cell.value);
     put(R"(<rect x="{}" y="{}" width="{}" height="{}" {}/>)", coordinate(x + 1), coordinate(y + 1),
         coordinate(cell_width_ - 2), coordinate(cell_height - 2),
-        filled ? fmt::format(R"(fill="{}")", hex(colour_at(part(cell.value)))) : R"(class="empty" fill="#e3e6e9")");
+        filled ? fmt::format(R"(fill="{}")", colour_at(part(cell.value))) : R"(class="empty" fill="#e3e6e9")");
     const bool on_dark = filled && part(cell.value) > 0.45;
     const char* ink = on_dark ? "#ffffff" : "#1d2226";
     if (cell.crossed) {  // strokes at both edges of the cell, seen where colours are not
@@ -143,7 +123,7 @@ class Picture {
     for (int i = 0; i < scale_steps; ++i) {
       put(R"(<rect x="{}" y="{}" width="12" height="{}" fill="{}"/>)", coordinate(scale_left_),
           coordinate(top_ + scale_height - step * (i + 1)), coordinate(step + 0.4),
-          hex(colour_at(i / static_cast<double>(scale_steps - 1))));
+          colour_at(i / static_cast<double>(scale_steps - 1)));
     }
     soft(scale_left_ + 18, top_ + 10, "start", fmt::format("{:.3g}", high_));
     soft(scale_left_ + 18, top_ + scale_height, "start", fmt::format("{:.3g}", low_));

@@ -81,6 +81,9 @@ Layout layout_of(const LineChart& chart) {
     }
     names = std::max(names, text_width(series.name, font));
   }
+  for (const Guide& guide : chart.guides) {
+    if (has_place(guide.y, chart.log_y)) y.add(guide.y);
+  }
   if (chart.zero_y && !chart.log_y) y.add(0);
   Layout l{};
   l.y = chart.log_y ? Axis::logarithmic(y.low, y.high, 7) : Axis::linear(y.low, y.high, 7, true);
@@ -146,6 +149,7 @@ class Picture {
     headings();
     bands();
     axes();
+    guides();
     spreads();
     lines();
     crosses();
@@ -161,7 +165,8 @@ class Picture {
   }
 
   void open() {
-    std::string dark = ".band { fill: #ffffff }\n.grid { stroke: #2b3137 } .axis { stroke: #77808a }";
+    std::string dark =
+        ".band { fill: #ffffff }\n.grid { stroke: #2b3137 } .axis { stroke: #77808a }\n.guide { stroke: #a6adb4 }";
     for (std::size_t i = 0; i < chart_.series.size(); ++i)
       dark += fmt::format("\n.s{0} {{ stroke: {1} }} .f{0} {{ fill: {1} }}", i, styles[i].dark);
     put("{}", svg_begin(chart_.width, chart_.height, chart_.title.empty() ? chart_.y_name : chart_.title, description(),
@@ -228,6 +233,17 @@ class Picture {
     for (const Tick& tick : l_.x.ticks()) soft(l_.at_x(tick.value), l_.bottom + 19, "middle", tick.label);
     for (const Tick& tick : l_.y.ticks()) {
       if (!tick.label.empty()) soft(l_.left - 8, l_.at_y(tick.value) + 4, "end", tick.label);
+    }
+  }
+
+  void guides() {
+    for (const Guide& guide : chart_.guides) {
+      if (!has_place(guide.y, chart_.log_y)) continue;
+      const double y = l_.at_y(guide.y);
+      put(R"(<path class="guide" d="M{} {}H{}" fill="none" stroke="#5b646d" stroke-width="1.5" stroke-dasharray="1 4" )"
+          R"(stroke-linecap="round"/>)",
+          coordinate(l_.left), coordinate(y), coordinate(l_.right));
+      soft(l_.left + 6, y - 5, "start", guide.name);
     }
   }
 

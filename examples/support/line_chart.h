@@ -32,6 +32,12 @@ struct Band {
   std::string name = {};
 };
 
+/// A height that is marked across the plot.
+struct Guide {
+  double y = 0;
+  std::string name = {};
+};
+
 struct LineChart {
   std::string title = {};
   std::string subtitle = {};
@@ -39,6 +45,7 @@ struct LineChart {
   std::string y_name = {};
   std::vector<Series> series = {};
   std::vector<Band> bands = {};
+  std::vector<Guide> guides = {};
   std::string cross_name = {};  ///< what a cross stands for
   bool dots = false;            ///< a dot at each point: there are few, and each was measured
   bool log_x = false;

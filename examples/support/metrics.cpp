@@ -1,33 +1,17 @@
 #include <tape/examples/support/metrics.h>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cmath>
-#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <sstream>
-#include <string_view>
-#include <system_error>
-
-#include <tape/core/atomic_file.h>
-#include <tape/examples/support/files.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
 namespace {
 
-// As many digits as a float has. JSON knows no NaN.
-std::string number(double value) {
-  return std::isfinite(value) ? fmt::format("{:.7g}", value) : "null";
-}
-
 std::string line_of(const Metrics& m) {
   std::string line = fmt::format("{{\"step\":{}", m.step);
   const auto add = [&](const char* key, const std::optional<double>& value) {
-    if (value) line += fmt::format(",\"{}\":{}", key, number(*value));
+    if (value) line += fmt::format(",\"{}\":{}", key, json_number(*value));
   };
   add("loss", m.loss);
   add("val_loss", m.val_loss);
@@ -40,36 +24,30 @@ std::string line_of(const Metrics& m) {
 
 }  // namespace
 
-MetricsLog::MetricsLog(const std::string& path, int64_t keep) : path_(path) {
-  std::string kept;
-  if (keep >= 0 && std::filesystem::exists(path)) {
-    std::istringstream lines(read_file(path));
-    for (std::string line; std::getline(lines, line);) {
-      const auto json = nlohmann::json::parse(line, nullptr, false);  // the last line may be cut off by a crash
-      if (!json.is_object() || !json.contains("step") || !json["step"].is_number()) continue;
-      if (json["step"].get<double>() > static_cast<double>(keep)) break;
-      kept += line + "\n";
-      if (json.contains("seconds") && json["seconds"].is_number()) seconds_before_ = json["seconds"];
-    }
-  }
-  atomic_write_file(path, kept);
-  descriptor_ = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (descriptor_ < 0) throw Error(str("can not write ", path, ": ", std::generic_category().message(errno)));
-}
-
-MetricsLog::~MetricsLog() {
-  ::close(descriptor_);
-}
+MetricsLog::MetricsLog(const std::string& path, int64_t keep)
+    : log_(path, keep, [this](const nlohmann::json& line) {
+        if (line.contains("seconds") && line["seconds"].is_number()) seconds_before_ = line["seconds"];
+      }) {}
 
 void MetricsLog::write(const Metrics& metrics) {
-  const std::string line = line_of(metrics);
-  std::string_view rest = line;
-  while (!rest.empty()) {
-    const ssize_t count = ::write(descriptor_, rest.data(), rest.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw Error(str("can not write ", path_, ": ", std::generic_category().message(errno)));
-    rest.remove_prefix(static_cast<std::size_t>(count));
-  }
+  log_.write(line_of(metrics));
+}
+
+std::vector<Metrics> read_metrics(const std::string& path) {
+  std::vector<Metrics> all;
+  read_lines(path, [&](const nlohmann::json& line) {
+    const auto get = [&](const char* key) {
+      return line.contains(key) ? std::optional<double>(number_of(line, key)) : std::nullopt;
+    };
+    all.push_back({.step = line["step"].get<int64_t>(),
+                   .loss = get("loss"),
+                   .val_loss = get("val_loss"),
+                   .lr = get("lr"),
+                   .grad_norm = get("grad_norm"),
+                   .tokens_per_s = get("tokens_per_s"),
+                   .seconds = get("seconds").value_or(0)});
+  });
+  return all;
 }
 
 }  // namespace tape::inline TAPE_ABI::tool

@@ -10,8 +10,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
-#include <tape/core/error.h>
+#include <tape/examples/support/line_log.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
@@ -27,12 +28,8 @@ struct Metrics {
 
 class MetricsLog {
  public:
-  /// Opens the file to append to it. Lines after step `keep` are dropped, because a continued run writes them again;
-  /// a negative `keep` starts an empty file. Throws Error when the file can not be read or written.
+  /// See LineLog.
   MetricsLog(const std::string& path, int64_t keep);
-  ~MetricsLog();
-  MetricsLog(const MetricsLog&) = delete;
-  MetricsLog& operator=(const MetricsLog&) = delete;
 
   /// Appends one line, which is in the file when this returns. Throws Error when it can not be written.
   void write(const Metrics& metrics);
@@ -40,9 +37,11 @@ class MetricsLog {
   double seconds_before() const { return seconds_before_; }
 
  private:
-  std::string path_;
-  int descriptor_ = -1;
-  double seconds_before_ = 0;
+  double seconds_before_ = 0;  // the log fills it when it opens
+  LineLog log_;
 };
+
+/// All complete lines. Throws Error that names the file and the line for one that is not of this form.
+std::vector<Metrics> read_metrics(const std::string& path);
 
 }  // namespace tape::inline TAPE_ABI::tool

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
+#include <vector>
 
 #include <tape/core/atomic_file.h>
 
@@ -53,7 +54,10 @@ void RunFolder::create() const {
 }
 
 void RunFolder::clear() const {
-  for (const std::string& file : files()) {
+  if (!holds_run()) return;
+  std::vector<std::string> old{report()};
+  for (const std::string& file : files()) old.push_back(file);
+  for (const std::string& file : old) {
     std::error_code code;
     fs::remove(file, code);
     if (code) throw Error(str("can not replace ", file, ": ", code.message()));

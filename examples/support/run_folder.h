@@ -16,19 +16,24 @@ class RunFolder {
   std::string config() const { return path_ + "/config.json"; }
   std::string tokenizer() const { return path_ + "/tokenizer.json"; }
   std::string metrics() const { return path_ + "/metrics.jsonl"; }
+  std::string watch() const { return path_ + "/watch.jsonl"; }
   std::string model() const { return path_ + "/model.safetensors"; }
   std::string checkpoint() const { return path_ + "/checkpoint.safetensors"; }
+  /// The page about the run. No mark of a run by itself: other folders have pages of this name.
+  std::string report() const { return path_ + "/report.html"; }
 
   /// True when the folder has a file of a run.
   bool holds_run() const;
   /// Makes the folder, with those above it. Throws Error, having left nothing behind, when files can not be written
   /// there.
   void create() const;
-  /// Removes the files of a run, and nothing else.
+  /// Removes the files of a run, and nothing else: a folder without a run keeps all.
   void clear() const;
 
  private:
-  std::array<std::string, 5> files() const { return {config(), tokenizer(), metrics(), model(), checkpoint()}; }
+  std::array<std::string, 6> files() const {
+    return {config(), tokenizer(), metrics(), watch(), model(), checkpoint()};
+  }
 
   std::string path_;
 };

@@ -49,9 +49,8 @@ Trainer::Trainer(const RunConfig& config, Corpus corpus)
     ema_ = std::make_unique<optim::Ema>(parameters_, optim::EmaOptions{.decay = config.recipe.ema, .warmup = true});
 }
 
-StepResult Trainer::step() {
+void Trainer::compute_gradients(StepResult& result, Watch* watch) {
   const Recipe& r = config_.recipe;
-  StepResult result{.rate = schedule_(steps_) * (plateau_ ? plateau_->lr() : 1)};
   // Batches may differ in how many targets they have: all are counted before the first is weighed. They are drawn twice
   // rather than kept.
   int64_t targets = 0;
@@ -62,6 +61,8 @@ StepResult Trainer::step() {
   }
   for (int64_t i = 0; i < r.accumulate; ++i) {
     const Batch batch = data_->training(r.batch, steps_ * r.accumulate + i);
+    std::optional<Probe> probe;
+    if (watch) probe.emplace(watch->batch());
     Tape tape;
     nn::AuxiliaryLosses auxiliary;
     const nn::Context context = nn::training(steps_ * r.accumulate + i, Seed{r.seed});
@@ -69,9 +70,18 @@ StepResult Trainer::step() {
     Tensor loss = cross_entropy(model_(batch, context.collecting(auxiliary)), batch.target,
                                 {.divisor = static_cast<double>(targets)});
     result.loss += static_cast<double>(loss.item());
+    if (watch) watch->loss(result.loss);
     if (auxiliary.count() > 0) loss = loss + scale(auxiliary.total(), 1 / static_cast<double>(r.accumulate));
     tape.backward(loss);
   }
+  if (watch) watch->gradients();
+}
+
+StepResult Trainer::step(Watch* watch) {
+  const Recipe& r = config_.recipe;
+  StepResult result{.rate = schedule_(steps_) * (plateau_ ? plateau_->lr() : 1)};
+  if (watch) watch->begin(steps_ + 1);
+  compute_gradients(result, watch);
   result.gradient_norm = r.clip > 0 ? optim::clip_grad_norm(*optimizer_, r.clip) : optim::grad_norm(parameters_);
   result.finite = std::isfinite(result.loss) && std::isfinite(result.gradient_norm);
   if (!result.finite) {
@@ -79,9 +89,17 @@ StepResult Trainer::step() {
     return result;
   }
   optimizer_->step(result.rate);
+  if (watch) watch->updated();
   if (ema_) ema_->update();
   ++steps_;
   return result;
+}
+
+void Trainer::examine(Watch& watch) {
+  StepResult ignored;
+  watch.begin(steps_ + 1, true);
+  compute_gradients(ignored, &watch);
+  optimizer_->zero_grad();
 }
 
 optim::ValueScope Trainer::evaluation() const {

@@ -11,6 +11,7 @@
 #include <tape/examples/support/config.h>
 #include <tape/examples/support/corpus.h>
 #include <tape/examples/support/model.h>
+#include <tape/examples/support/watch.h>
 #include <tape/optim/ema.h>
 
 namespace tape::inline TAPE_ABI::tool {
@@ -30,8 +31,11 @@ class Trainer {
   /// Builds and initialises everything. Throws Error for a config that can not be used.
   Trainer(const RunConfig& config, Corpus corpus);
 
-  /// One update of the model. Call it while steps() < the recipe's steps.
-  StepResult step();
+  /// One update of the model, which `watch`, if given, looks at. Call it while steps() < the recipe's steps.
+  StepResult step(Watch* watch = nullptr);
+  /// Computes what step() begins with once more and updates nothing: to look at a step that failed. The record is
+  /// thorough.
+  void examine(Watch& watch);
   /// Updates done so far.
   int64_t steps() const { return steps_; }
   /// Mean loss over all targets of the validation rows, with the values of evaluation().
@@ -51,6 +55,9 @@ class Trainer {
   void load(const std::string& path);
 
  private:
+  // Mean loss of the step's batches, its gradients and the number of its tokens.
+  void compute_gradients(StepResult& result, Watch* watch);
+
   RunConfig config_;
   std::unique_ptr<const BatchSource> data_;
   Model model_;

@@ -1,6 +1,9 @@
 #include <tape/examples/support/training_run.h>
 
 #include <chrono>
+#include <filesystem>
+#include <optional>
+#include <utility>
 
 #include <tape/examples/support/interrupt.h>
 #include <tape/examples/support/metrics.h>
@@ -27,7 +30,13 @@ class Run {
       : trainer_(trainer),
         folder_(folder),
         metrics_(folder.metrics(), trainer.steps() > 0 ? trainer.steps() : -1),
-        progress_(trainer.config().recipe.steps, trainer.steps(), trainer.config().reporting.eval_every) {}
+        progress_(trainer.config().recipe.steps, trainer.steps(), trainer.config().reporting.eval_every) {
+    const bool watches = trainer.config().reporting.watch_every > 0;
+    if (watches) watch_.emplace(trainer.model());
+    // What an earlier part of the run has written stays, but for steps that are made again.
+    if (watches || std::filesystem::exists(folder.watch()))
+      watch_log_.emplace(folder.watch(), trainer.steps() > 0 ? trainer.steps() : -1);
+  }
 
   RunResult train() {
     const Reporting& reporting = trainer_.config().reporting;
@@ -35,9 +44,10 @@ class Run {
     const auto is_due = [&](int64_t every) { return trainer_.steps() % every == 0 || trainer_.steps() == steps; };
     if (trainer_.steps() == 0) begin();
     while (trainer_.steps() < steps) {
-      result_.last = trainer_.step();
+      result_.last = trainer_.step(is_watched(trainer_.steps() + 1) ? &*watch_ : nullptr);
       if (!result_.last.finite) return diverged();
-      progress_.stepped(result_.last, watch_.lap());
+      if (is_watched(trainer_.steps())) watch_log_->write(watch_->record());
+      progress_.stepped(result_.last, clock_.lap());
       Metrics line = line_of_step();
       const bool validate = is_due(reporting.eval_every);
       if (validate) line.val_loss = measure();
@@ -53,6 +63,11 @@ class Run {
   }
 
  private:
+  bool is_watched(int64_t step) const {
+    const int64_t every = trainer_.config().reporting.watch_every;
+    return every > 0 && (step == 1 || step % every == 0 || step == trainer_.config().recipe.steps);
+  }
+
   void begin() {
     const double loss = measure();
     metrics_.write({.step = 0, .val_loss = loss, .seconds = seconds()});
@@ -61,7 +76,7 @@ class Run {
 
   double measure() {
     result_.validation_loss = trainer_.validation_loss();
-    progress_.validated(result_.validation_loss, watch_.lap());
+    progress_.validated(result_.validation_loss, clock_.lap());
     return result_.validation_loss;
   }
 
@@ -69,7 +84,7 @@ class Run {
     trainer_.save(folder_.checkpoint());
     const optim::ValueScope scope = trainer_.evaluation();
     nn::save(folder_.model(), trainer_.model());
-    progress_.spent(watch_.lap());
+    progress_.spent(clock_.lap());
   }
 
   Metrics line_of_step() const {
@@ -86,6 +101,11 @@ class Run {
     line.step = trainer_.steps() + 1;  // the step that failed
     line.tokens_per_s = std::nullopt;
     metrics_.write(line);
+    if (watch_) {
+      trainer_.examine(*watch_);
+      watch_log_->write(watch_->record());
+      result_.first_non_finite = watch_->record().first_non_finite;
+    }
     return ended(RunResult::End::diverged);
   }
 
@@ -104,7 +124,9 @@ class Run {
   MetricsLog metrics_;
   Progress progress_;
   Interrupt interrupt_;
-  Stopwatch watch_;
+  Stopwatch clock_;
+  std::optional<Watch> watch_;
+  std::optional<WatchLog> watch_log_;
   RunResult result_;
 };
 

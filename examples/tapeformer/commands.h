@@ -17,6 +17,7 @@ void add_sample(CLI::App& app, int& exit_code);
 void add_schedule(CLI::App& app, int& exit_code);
 void add_schemes(CLI::App& app);
 void add_lab(CLI::App& app, int& exit_code);
+void add_report(CLI::App& app, int& exit_code);
 
 /// Adds the option --threads.
 void add_threads(CLI::App& command);

@@ -60,6 +60,7 @@ int main(int argc, char** argv) {
       "  tapeformer train --text book.txt --out runs/book\n"
       "  tapeformer train --pairs en-es.tsv --arch encdec --out runs/en-es\n"
       "  tapeformer sample --model runs/book --prompt \"Once upon\" --tokens 400\n"
+      "  tapeformer report runs/book runs/other --out both.html\n"
       "  tapeformer schedule --schedule cosine --plot cosine.svg\n"
       "  tapeformer schemes deepnorm --layers 100\n"
       "  tapeformer train --help");
@@ -68,9 +69,11 @@ int main(int argc, char** argv) {
   tapeformer::add_schedule(app, exit_code);
   tapeformer::add_schemes(app);
   tapeformer::add_lab(app, exit_code);
+  tapeformer::add_report(app, exit_code);
   try {
     app.parse(argc, argv);
-    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command, train, sample, schedule, schemes or lab,");
+    if (app.get_subcommands().empty())
+      throw CLI::RequiredError("A command, train, sample, schedule, schemes, lab or report,");
     return exit_code;
   } catch (const CLI::Success& success) {
     return app.exit(success);

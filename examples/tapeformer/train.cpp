@@ -5,8 +5,13 @@
 #include <filesystem>
 #include <memory>
 #include <numbers>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include <tape/core/atomic_file.h>
+#include <tape/examples/report/live_run.h>
+#include <tape/examples/report/page.h>
 #include <tape/examples/support/numbers.h>
 #include <tape/examples/support/saved_run.h>
 #include <tape/examples/support/screen.h>
@@ -141,10 +146,14 @@ int conclude(const Prepared& run, const std::string& program, const tool::RunRes
   switch (result.end) {
     case tool::RunResult::End::diverged: {
       const bool in_loss = !std::isfinite(result.last.loss);
+      const tool::NonFinite& first = result.first_non_finite;
       throw Error(
-          fmt::format("training stopped at step {}: the {} is not a finite number (learning rate {:.2g}); try a "
-                      "smaller --lr or a longer --warmup; {} shows how it went",
-                      steps + 1, in_loss ? "loss" : "gradient", result.last.rate, run.folder.metrics()));
+          fmt::format("training stopped at step {}: the {} is not a finite number (learning rate {:.2g}){}; try a "
+                      "smaller --lr or a "
+                      "longer --warmup; {} shows how it went{}",
+                      steps + 1, in_loss ? "loss" : "gradient", result.last.rate,
+                      first ? ", and the first numbers that are not finite are " + describe(first) : "",
+                      run.folder.metrics(), first ? "" : ", and --watch would show in which layer it began"));
     }
     case tool::RunResult::End::interrupted:
       tool::say(fmt::format("stopped   after step {} of {}, all is saved; go on with:", tool::grouped(steps),
@@ -163,7 +172,43 @@ int conclude(const Prepared& run, const std::string& program, const tool::RunRes
   return 0;
 }
 
+// The page of a run that was watched. A run is worth more than its page: that it can not be written is a remark.
+void leave_page(const tool::RunFolder& folder) {
+  namespace report = tape::report;
+  try {
+    const auto language = tape::lab::Language::both;
+    const std::vector<report::Section> sections = report::sections_of(report::load_runs({folder.path()}), language);
+    tape::atomic_write_file(folder.report(), report::page(sections, language));
+    tool::say("page      " + folder.report());
+  } catch (const Error& error) {
+    tool::say(std::string("page      could not be written: ") + error.what());
+  }
+}
+
+// Serves the page of a run, if that is asked for.
+class Live {
+ public:
+  explicit Live(const TrainOptions& options)
+      : run_(options.resume.empty() ? options.out : options.resume, tape::lab::Language::both) {
+    if (options.serve < 0) return;
+    server_.emplace(options.serve_address, options.serve, run_.content());
+    const std::string& address = options.serve_address;
+    open_ = !address.starts_with("127.") && address != "::1" && address != "localhost";
+  }
+  void introduce() const {
+    if (!server_) return;
+    tool::say("page      " + server_->url());
+    if (open_) tool::say("warning   there is no password: who reaches this address can read the page");
+  }
+
+ private:
+  tape::report::LiveRun run_;
+  std::optional<tape::report::PageServer> server_;
+  bool open_ = false;  // to other machines
+};
+
 int train(const TrainOptions& options, const std::string& program) {
+  const Live live(options);  // first of all: its port may be taken
   const Prepared run = options.resume.empty() ? prepare_new(options) : prepare_resumed(options);
   const int64_t steps = run.trainer->config().recipe.steps;
   if (run.trainer->steps() == steps) {
@@ -173,7 +218,10 @@ int train(const TrainOptions& options, const std::string& program) {
   }
   introduce(run);
   if (run.trainer->steps() > 0) tool::say(fmt::format("resuming  after step {}", tool::grouped(run.trainer->steps())));
-  return conclude(run, program, tool::run_training(*run.trainer, run.folder));
+  live.introduce();
+  const tool::RunResult result = tool::run_training(*run.trainer, run.folder);
+  if (run.trainer->config().reporting.watch_every > 0) leave_page(run.folder);
+  return conclude(run, program, result);
 }
 
 }  // namespace

@@ -87,10 +87,58 @@ void add_reporting_options(CLI::App& command, tool::RunConfig& config) {
   add_threads(command);
 }
 
+void add_watch_options(CLI::App& command, TrainOptions& options) {
+  command.option_defaults()->group("Watching");
+  command
+      .add_option_function<std::string>(
+          "--watch", [&options](const std::string& every) { options.watch = every; },
+          "Record what goes on in each layer, every EVERY steps\n[200 times in the run]; 0: no more")
+      ->expected(0, 1)
+      ->type_name("EVERY");
+  command
+      .add_option("--serve", options.serve,
+                  "Serve a page of the run that a browser can follow; 0: on\na free port. Implies --watch")
+      ->type_name("PORT")
+      ->check(from_to(0, 65535));
+  command
+      .add_option("--serve-address", options.serve_address,
+                  "Address to serve it on; others can read it on any but this")
+      ->type_name("ADDRESS")
+      ->capture_default_str();
+}
+
+// How many steps lie between two records: enough for a picture, so few that they cost little.
+int64_t usual_watch_every(int64_t steps) {
+  constexpr int64_t records = 200;
+  return std::max<int64_t>(1, (steps + records - 1) / records);
+}
+
+// What --watch and --serve ask for, for a run of so many steps.
+void settle_watching(const TrainOptions& options, tool::RunConfig& config) {
+  if (options.watch && !options.watch->empty()) {
+    config.reporting.watch_every = std::stoll(*options.watch);
+  } else if (options.watch || (options.serve >= 0 && config.reporting.watch_every == 0)) {
+    config.reporting.watch_every = usual_watch_every(config.recipe.steps);
+  }
+}
+
+void check_watching(const CLI::App& command, const TrainOptions& options) {
+  if (options.watch) {
+    const std::string& every = *options.watch;
+    const bool number = every.size() <= 9 && std::ranges::all_of(every, [](char c) { return c >= '0' && c <= '9'; });
+    if (!number) throw CLI::ValidationError("--watch: EVERY must be a number of steps, it is " + every);
+    if (!every.empty() && std::stoll(every) == 0 && options.serve >= 0)
+      throw CLI::ValidationError("--watch 0 and --serve exclude each other: the page shows what is watched");
+  }
+  if (command.get_option("--serve-address")->count() > 0 && options.serve < 0)
+    throw CLI::ValidationError("--serve-address would change nothing here: it is for --serve");
+}
+
 // A run goes on with the settings it began with: options that would change them are refused.
 void settle_resumed(const CLI::App& command, TrainOptions& options) {
-  static constexpr std::array<std::string_view, 8> allowed{"resume",    "text",       "pairs",      "steps",
-                                                           "log-every", "eval-every", "save-every", "threads"};
+  static constexpr std::array<std::string_view, 11> allowed{"resume",    "text",       "pairs",        "steps",
+                                                            "log-every", "eval-every", "save-every",   "threads",
+                                                            "watch",     "serve",      "serve-address"};
   for (const CLI::Option* option : command.get_options()) {
     const std::string name = option->get_single_name();
     if (option->count() > 0 && std::ranges::find(allowed, name) == allowed.end()) {
@@ -159,6 +207,7 @@ void settle_new(const CLI::App& command, TrainOptions& options, const Dependent&
   dependent.settle(options.config.recipe);
   const bool free = options.config.recipe.optimizer == tool::OptimizerKind::ScheduleFree;
   if (free && !given("--schedule")) options.config.recipe.schedule = tool::ScheduleKind::Constant;
+  settle_watching(options, options.config);
 }
 
 }  // namespace
@@ -176,6 +225,7 @@ void TrainOptions::apply_to(tool::RunConfig& c) const {
   if (log_every) c.reporting.log_every = *log_every;
   if (eval_every) c.reporting.eval_every = *eval_every;
   if (save_every) c.reporting.save_every = *save_every;
+  settle_watching(*this, c);
 }
 
 void add_train_options(CLI::App& app, const std::function<void(const TrainOptions&)>& run) {
@@ -195,11 +245,13 @@ void add_train_options(CLI::App& app, const std::function<void(const TrainOption
   add_recipe_options(*command, options->config.recipe, *dependent);
   add_optimizer_options(*command, options->config.recipe, *dependent);
   add_reporting_options(*command, options->config);
+  add_watch_options(*command, *options);
   command->footer(
       "The folder gets model.safetensors, config.json, tokenizer.json, metrics.jsonl (a line for each\n"
       "logged step) and checkpoint.safetensors. Ctrl-C saves and stops. --resume goes on and ends with\n"
       "the same model, bit for bit, as a run that was never stopped; with it, only --steps, --text or\n"
-      "--pairs (when the file was moved), --threads and how often to report can be given.\n"
+      "--pairs (when the file was moved), --threads and what to report can be given. With --watch it gets\n"
+      "watch.jsonl and in the end report.html, too; that changes nothing about the model.\n"
       "\n"
       "Examples:\n"
       "  tapeformer train --text book.txt --out runs/book\n"
@@ -208,8 +260,10 @@ void add_train_options(CLI::App& app, const std::function<void(const TrainOption
       "  tapeformer train --text book.txt --scheme post --norm rms --warmup 200 --out runs/post\n"
       "  tapeformer train --text book.txt --arch bert --norm rms --positions rotary --out runs/bert\n"
       "  tapeformer train --pairs en-es.tsv --arch encdec --scheme deepnorm --context 128 --out runs/en-es\n"
+      "  tapeformer train --text book.txt --serve 8000 --out runs/book      # and open http://127.0.0.1:8000/\n"
       "  tapeformer train --resume runs/book");
   command->callback([=] {
+    check_watching(*command, *options);
     if (command->get_option("--resume")->count() > 0) {
       settle_resumed(*command, *options);
     } else {

@@ -15,10 +15,13 @@ struct TrainOptions {
   std::string out;
   std::string resume;  ///< folder of the run to continue; empty: a new one
   bool force = false;
+  int serve = -1;  ///< port for the page of the run; negative: none
+  std::string serve_address = "127.0.0.1";
 
   /// What may be given along with --resume, each only when it was given.
   std::optional<std::string> text, pairs;
   std::optional<int64_t> steps, log_every, eval_every, save_every;
+  std::optional<std::string> watch;  ///< as it was given: empty for as often as suits the run
   /// Puts these into the config of the run that is continued.
   void apply_to(tape::tool::RunConfig& config) const;
 };
