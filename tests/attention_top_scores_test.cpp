@@ -2,6 +2,7 @@
 #include <tape/core/ops/attention_bias.h>
 #include <tape/core/probe.h>
 #include <tape/nn/attention.h>
+#include <tape/nn/module.h>
 
 #include <cmath>
 #include <limits>

@@ -1,6 +1,7 @@
 #include <tape/examples/support/trainer.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include <tape/core/ops.h>
@@ -34,6 +35,14 @@ std::unique_ptr<const BatchSource> batches(const RunConfig& c, Corpus corpus) {
   return std::make_unique<TextBatches>(std::move(tokens), options);
 }
 
+// The balance of a mixture of experts is one of a whole batch.
+bool computes_in_shards(const RunConfig& c, const ParameterList& parameters) {
+  int64_t count = 0;
+  for (const LeafPtr& p : parameters) count += p->size();
+  return c.model.mixture.experts == 0 &&
+         Shards::pay(c.recipe.batch, c.recipe.batch * c.model.context, c.model.width, count);
+}
+
 }  // namespace
 
 Trainer::Trainer(const RunConfig& config, Corpus corpus)
@@ -43,7 +52,8 @@ Trainer::Trainer(const RunConfig& config, Corpus corpus)
       parameters_(nn::parameters(model_)),
       optimizer_(make_optimizer(config.recipe, parameters_)),
       schedule_(make_schedule(config.recipe)),
-      plateau_(make_plateau(config.recipe)) {
+      plateau_(make_plateau(config.recipe)),
+      in_shards_(computes_in_shards(config, parameters_)) {
   nn::set_precision(parameters_, config.recipe.precision);
   if (config.recipe.ema > 0)
     ema_ = std::make_unique<optim::Ema>(parameters_, optim::EmaOptions{.decay = config.recipe.ema, .warmup = true});
@@ -60,21 +70,37 @@ void Trainer::compute_gradients(StepResult& result, Watch* watch) {
     result.tokens += count_tokens(batch);
   }
   for (int64_t i = 0; i < r.accumulate; ++i) {
-    const Batch batch = data_->training(r.batch, steps_ * r.accumulate + i);
-    std::optional<Probe> probe;
-    if (watch) probe.emplace(watch->batch());
-    Tape tape;
-    nn::AuxiliaryLosses auxiliary;
-    const nn::Context context = nn::training(steps_ * r.accumulate + i, Seed{r.seed});
-    // Without a name for the scores, so that their gradient can take their place.
-    Tensor loss = cross_entropy(model_(batch, context.collecting(auxiliary)), batch.target,
-                                {.divisor = static_cast<double>(targets)});
-    result.loss += static_cast<double>(loss.item());
+    const int64_t index = steps_ * r.accumulate + i;
+    const Batch batch = data_->training(r.batch, index);
+    if (in_shards_) {
+      std::array<double, Shards::count> losses{};
+      const auto compute = [&](int shard) {
+        losses[static_cast<std::size_t>(shard)] =
+            backward(shard_of(batch, shard), index * Shards::count + shard, targets, watch);
+      };
+      shards_.run(compute, watch != nullptr);
+      result.loss += losses[0] + losses[1];
+    } else {
+      result.loss += backward(batch, index, targets, watch);
+    }
     if (watch) watch->loss(result.loss);
-    if (auxiliary.count() > 0) loss = loss + scale(auxiliary.total(), 1 / static_cast<double>(r.accumulate));
-    tape.backward(loss);
   }
   if (watch) watch->gradients();
+}
+
+double Trainer::backward(const Batch& batch, int64_t dropout, int64_t targets, Watch* watch) {
+  const Recipe& r = config_.recipe;
+  std::optional<Probe> probe;
+  if (watch) probe.emplace(watch->batch());
+  Tape tape;
+  nn::AuxiliaryLosses auxiliary;
+  // Without a name for the scores, so that their gradient can take their place.
+  Tensor loss = cross_entropy(model_(batch, nn::training(dropout, Seed{r.seed}).collecting(auxiliary)), batch.target,
+                              {.divisor = static_cast<double>(targets)});
+  const auto value = static_cast<double>(loss.item());
+  if (auxiliary.count() > 0) loss = loss + scale(auxiliary.total(), 1 / static_cast<double>(r.accumulate));
+  tape.backward(loss);
+  return value;
 }
 
 StepResult Trainer::step(Watch* watch) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <tape/core/shards.h>
 #include <tape/examples/support/config.h>
 #include <tape/examples/support/corpus.h>
 #include <tape/examples/support/model.h>
@@ -57,6 +58,8 @@ class Trainer {
  private:
   // Mean loss of the step's batches, its gradients and the number of its tokens.
   void compute_gradients(StepResult& result, Watch* watch);
+  // Adds the gradients of a batch, or of a shard of it, whose step has so many targets in all; returns its loss.
+  double backward(const Batch& batch, int64_t dropout, int64_t targets, Watch* watch);
 
   RunConfig config_;
   std::unique_ptr<const BatchSource> data_;
@@ -66,6 +69,8 @@ class Trainer {
   std::unique_ptr<optim::Ema> ema_;  // if the recipe wants one
   optim::Schedule schedule_;
   std::optional<optim::Plateau> plateau_;
+  Shards shards_;
+  bool in_shards_;
   int64_t steps_ = 0;
 };
 

@@ -34,7 +34,7 @@ struct Writer {
 
   void list(const char* key, const auto& values, const auto& text_of) {
     line += fmt::format(",\"{}\":[", key);
-    for (std::size_t i = 0; i < values.size(); ++i) line += (i > 0 ? "," : "") + text_of(values[i]);
+    for (std::size_t i = 0; i < values.size(); ++i) line += fmt::format("{}{}", i > 0 ? "," : "", text_of(values[i]));
     line += "]";
   }
   void names(const char* key, const Names& values) {
@@ -76,18 +76,19 @@ struct Reader {
 }  // namespace
 
 std::string describe(const NonFinite& place) {
-  if (place.kind == "weight") return "the values of " + place.name;
-  if (place.kind == "activation") return "the activations at " + place.name;
+  if (place.kind == "weight") return str("the values of ", place.name);
+  if (place.kind == "activation") return str("the activations at ", place.name);
   if (place.kind == "loss") return "the scores or the loss, behind all layers";
-  if (place.kind == "gradient") return "the gradient at " + place.name;
-  return "the gradient of " + place.name;
+  if (place.kind == "gradient") return str("the gradient at ", place.name);
+  return str("the gradient of ", place.name);
 }
 
 void WatchLog::write(const WatchRecord& record) {
   Writer writer{fmt::format("{{\"step\":{}", record.step)};
   visit(writer, record);
   if (const NonFinite& first = record.first_non_finite) {
-    writer.line += ",\"first_non_finite\":" + nlohmann::json{{"kind", first.kind}, {"name", first.name}}.dump();
+    writer.line +=
+        fmt::format(",\"first_non_finite\":{}", nlohmann::json{{"kind", first.kind}, {"name", first.name}}.dump());
   }
   log_.write(writer.line + "}\n");
 }
