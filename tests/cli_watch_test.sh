@@ -117,7 +117,9 @@ get "$port" /sections >sections.txt
 holds "the sections alone" bash -c 'grep -q "figure id=\"validation-loss\"" sections.txt && ! grep -q "<html" sections.txt'
 get "$port" /none >none.txt
 holds "nothing else" grep -q "^HTTP/1.1 404" none.txt
-refused "can not listen on port $port of 127.0.0.1: another program does" "${small[@]}" --serve "$port" --out second
+ends_with 1 "${small[@]}" --serve "$port" --out second # not refused(): the first run is writing
+holds "a port that is taken is named" grep -q "can not listen on port $port of 127.0.0.1: another program does" err
+holds "and nothing was begun" test ! -e second
 kill -INT $run
 wait $run
 holds "Ctrl-C ends it as any run" test $? -eq 130
