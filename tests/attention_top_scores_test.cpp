@@ -1,9 +1,11 @@
 // The largest scores that attention reports, against scores computed one by one.
 #include <tape/core/ops/attention_bias.h>
+#include <tape/core/ops/shape_ops.h>
 #include <tape/core/probe.h>
 #include <tape/nn/attention.h>
 #include <tape/nn/module.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 

@@ -76,13 +76,14 @@ std::string chart(const ChartWords& words, const std::vector<Line>& lines, Langu
                           .log_y = words.log_y,
                           .height = 360};
   for (const Line& line : lines) {
+    const bool any = std::ranges::any_of(line.points, [&](const tool::Point& p) { return drawable(p, words.log_y); });
+    if (!any) continue;
     tool::Series series{.name = line.name, .points = line.points};
     if (line.failed_at) {
       series.crosses.push_back({static_cast<double>(*line.failed_at), std::numeric_limits<double>::quiet_NaN()});
       drawing.cross_name = lab::line({"diverged", "发散"}, language);
     }
-    const bool any = std::ranges::any_of(line.points, [&](const tool::Point& p) { return drawable(p, words.log_y); });
-    if (any) drawing.series.push_back(std::move(series));
+    drawing.series.push_back(std::move(series));
   }
   if (drawing.series.empty()) return "";
   return html_of(Panel{words.id, words.title, words.caption, tool::to_svg(drawing), table_of(words, lines)}, language);

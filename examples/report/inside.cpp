@@ -137,11 +137,14 @@ bool is_worth_showing(const RunData& run, const Quantity& q) {
                              [](const auto& row) { return std::ranges::any_of(row, [](double v) { return v > 0; }); });
 }
 
-// Of all runs, so that their maps can be compared.
-std::optional<tool::Interval> range_of(const std::vector<RunData>& runs, const Quantity& q) {
+// Of all runs, so that their maps can be compared; one that diverged has a range of its own, or nothing could be told
+// apart in the others.
+std::optional<tool::Interval> range_for(const RunData& run, const std::vector<RunData>& runs, const Quantity& q) {
+  if (run.diverged_at()) return tool::range_of(cells_of(run, q), q.log);
   std::vector<std::vector<double>> all;
-  for (const RunData& run : runs) {
-    for (std::vector<double>& row : cells_of(run, q)) all.push_back(std::move(row));
+  for (const RunData& other : runs) {
+    if (other.diverged_at()) continue;
+    for (std::vector<double>& row : cells_of(other, q)) all.push_back(std::move(row));
   }
   return tool::range_of(all, q.log);
 }
@@ -165,7 +168,7 @@ std::string map_of(const RunData& run, const std::string& prefix, const Quantity
                     .empty_name = lab::line({"not finite, 0 or none", "非有限、为零或不存在"}, language),
                     .cells = cells_of(run, q),
                     .log = q.log,
-                    .range = range_of(runs, q)};
+                    .range = range_for(run, runs, q)};
   for (const WatchRecord& r : run.watch) map.steps.push_back(static_cast<double>(r.step));
   for (const std::size_t i : rows_of(run, q)) map.rows.push_back((run.watch.front().*q.rows)[i]);
   return html_of(Panel{prefix + q.id, q.title, q.caption, tool::to_svg(map), table_of(run, q)}, language);

@@ -9,7 +9,8 @@ namespace tape::inline TAPE_ABI::report {
 /// step. Says how to watch where a run was not. Its html is empty when there is nothing to say.
 Section comparison_section(const std::vector<RunData>& runs, Language language);
 
-/// Maps of layers over steps, one section for each watched run; the maps of all runs have the same colours.
+/// Maps of layers over steps, one section for each watched run; the maps of all runs that did not diverge have the same
+/// colours.
 std::vector<Section> inside_sections(const std::vector<RunData>& runs, Language language);
 
 }  // namespace tape::inline TAPE_ABI::report

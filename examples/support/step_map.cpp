@@ -109,7 +109,7 @@ class Picture {
   void rows() {
     const auto every = static_cast<std::size_t>(std::ceil(14 / row_height_));
     for (std::size_t r = 0; r < map_.rows.size(); r += every)
-      soft(left_ - 8, y_of(r) + std::min(row_height_, 14.0) / 2 + 4, "end", map_.rows[r]);
+      soft(left_ - 8, y_of(r) + row_height_ / 2 + 4, "end", map_.rows[r]);
   }
 
   void columns() {
