@@ -10,7 +10,7 @@
 # marked "name?" is skipped where the distribution does not have it.
 _packages_of() {
   case $1 in
-    build) echo g++=g++ cmake=cmake ninja-build=ninja libopenblas-openmp-dev libdnnl-dev? libcli11-dev libfmt-dev nlohmann-json3-dev ;;
+    build) echo g++=g++ cmake=cmake ninja-build=ninja libopenblas-openmp-dev libdnnl-dev? libcli11-dev libfmt-dev zlib1g-dev nlohmann-json3-dev ;;
     tests) echo catch2 ;;
     ci) echo clang=clang++ libomp-dev libclang-rt-dev? clang-format=clang-format clang-tidy=clang-tidy ccache=ccache ;;
     text) echo bible-kjv=bible ;;

@@ -46,7 +46,19 @@ pre { background: var(--tint); padding: .4rem .6rem; margin: 0; overflow-x: auto
               background: var(--tint); color: var(--ink); cursor: pointer }
 .bar button[aria-pressed=true] { border-color: var(--link); color: var(--link) }
 body.only-en [lang=zh], body.only-zh [lang=en] { display: none }
-@media print { body { max-width: none; padding: 0; font-size: 11pt } .bar, nav { display: none } h2 { break-after: avoid } }
+.map-row { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); gap: .4rem; margin: .2rem 0 .8rem }
+.map { min-width: 0; break-inside: avoid } .map > summary { list-style: none; text-align: center; font-size: .75rem;
+       color: var(--soft) } .map > summary::-webkit-details-marker { display: none }
+.map svg { display: block; width: 100% } .map .axes { display: none } .tinted { image-rendering: pixelated }
+.axes, .shared, .scale { fill: var(--soft) } .shared { display: block } .scale { font-size: 12px }
+.map[open] { grid-column: 1 / -1 } .map[open] > summary { overflow-x: auto; text-align: left }
+figure .map[open] svg { width: var(--open); max-width: none; margin: 1.2rem 0 .2rem 1.6rem; overflow: visible }
+.map[open] .axes { display: inline }
+.tip { position: fixed; z-index: 2; pointer-events: none; white-space: pre; background: var(--ink); color: var(--paper);
+       padding: .1rem .45rem; border-radius: 4px; font-size: .85rem }
+@media (prefers-color-scheme: dark) { .tinted { filter: invert(1) hue-rotate(180deg) } }
+.wide > svg { max-width: none }
+@media print { .wide > svg { max-width: 100% } body { max-width: none; padding: 0; font-size: 11pt } .bar, nav { display: none } h2 { break-after: avoid } }
 )css";
 
 // Shows one language, opens all tables, and opens them before printing.
@@ -72,7 +84,7 @@ constexpr std::string_view script = R"js(
     });
     show('');
   }
-  function open(how) { document.querySelectorAll('details').forEach(function (d) { d.open = how; }); }
+  function open(how) { document.querySelectorAll('details:not(.map)').forEach(function (d) { d.open = how; }); }
   var opened = false;
   button('▤ ± σ', function () { opened = !opened; open(opened); }).title = 'tables / 表格';
   window.addEventListener('beforeprint', function () { open(true); });
@@ -121,9 +133,7 @@ std::string html_of(const Figure& figure, Language language) {
   if (std::holds_alternative<Table>(figure.content)) {
     html += table;
   } else {
-    html += "<details><summary>" +
-            xml_text(line({"Numbers: mean ± standard deviation over seeds", "数据：各种子的均值 ± 标准差"}, language)) +
-            "</summary>" + table + "</details>\n";
+    html += "<details><summary>" + element("span", figure.numbers, language) + "</summary>" + table + "</details>\n";
   }
   return html + "</figure>\n";
 }

@@ -60,17 +60,19 @@ int main(int argc, char** argv) {
       "  tapeformer train --text book.txt --out runs/book\n"
       "  tapeformer train --pairs en-es.tsv --arch encdec --out runs/en-es\n"
       "  tapeformer sample --model runs/book --prompt \"Once upon\" --tokens 400\n"
+      "  tapeformer inspect runs/book --text \"Once upon\"\n"
       "  tapeformer schedule --schedule cosine --plot cosine.svg\n"
       "  tapeformer schemes deepnorm --layers 100\n"
       "  tapeformer train --help");
   tapeformer::add_train(app, argc > 0 ? argv[0] : "tapeformer", exit_code);
   tapeformer::add_sample(app, exit_code);
+  tapeformer::add_inspect(app, exit_code);
   tapeformer::add_schedule(app, exit_code);
   tapeformer::add_schemes(app);
   tapeformer::add_lab(app, exit_code);
   try {
     app.parse(argc, argv);
-    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command, train, sample, schedule, schemes or lab,");
+    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command, train, sample, inspect, schedule, schemes or lab,");
     return exit_code;
   } catch (const CLI::Success& success) {
     return app.exit(success);
