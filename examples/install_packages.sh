@@ -4,7 +4,7 @@
 #   install_packages build tests
 #
 # Groups: build (library and tool), tests, ci (the other compilers and tools of the full test matrix), text (a text to
-# train on), pairs (with text: pairs of texts to train on). What is there already is left alone, and when nothing is missing the network is not used.
+# train on), pairs (with text: pairs of texts to train on), browser (to test pages). What is there already is left alone, and when nothing is missing the network is not used.
 
 # The packages of one group. "name=command" is also satisfied by a command of that name from elsewhere, and a package
 # marked "name?" is skipped where the distribution does not have it.
@@ -15,7 +15,8 @@ _packages_of() {
     ci) echo clang=clang++ libomp-dev libclang-rt-dev? clang-format=clang-format clang-tidy=clang-tidy ccache=ccache ;;
     text) echo bible-kjv=bible ;;
     pairs) echo diatheke=diatheke sword-text-sparv ;;
-    *) echo "install_packages: there is no group '$1'; groups are build, tests, ci, text and pairs" >&2; return 1 ;;
+    browser) echo chromium=chromium python3=python3 ;;
+    *) echo "install_packages: there is no group '$1'; groups are build, tests, ci, text, pairs and browser" >&2; return 1 ;;
   esac
 }
 

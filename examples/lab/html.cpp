@@ -30,7 +30,8 @@ th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align:
 th { font-weight: 600; color: var(--soft) } .numbers td + td { text-align: right; white-space: nowrap }
 .numbers th + th { text-align: right }
 .schemes { table-layout: fixed; width: 100% } .schemes td:first-child { width: 38% }
-.scroll { overflow-x: auto } figure { margin: 1.2rem 0; break-inside: avoid } figure svg { max-width: 100%; height: auto }
+.scroll { overflow-x: auto } figure { margin: 1.2rem 0; break-inside: avoid }
+figure svg { display: block; max-width: 100%; height: auto } figure .scroll > svg { max-width: max(100%, 36rem) }
 figcaption { color: var(--soft); font-size: .92rem } details > summary { cursor: pointer; color: var(--link) }
 pre { background: var(--tint); padding: .4rem .6rem; margin: 0; overflow-x: auto; font: 12px/1.45 ui-monospace,
       "SF Mono", Consolas, monospace }
@@ -57,8 +58,12 @@ figure .map[open] svg { width: var(--open); max-width: none; margin: 1.2rem 0 .2
 .tip { position: fixed; z-index: 2; pointer-events: none; white-space: pre; background: var(--ink); color: var(--paper);
        padding: .1rem .45rem; border-radius: 4px; font-size: .85rem }
 @media (prefers-color-scheme: dark) { .tinted { filter: invert(1) hue-rotate(180deg) } }
-.wide > svg { max-width: none }
-@media print { .wide > svg { max-width: 100% } body { max-width: none; padding: 0; font-size: 11pt } .bar, nav { display: none } h2 { break-after: avoid } }
+figure .wide > svg { max-width: none }
+@media print {
+  body { max-width: none; padding: 0; font-size: 11pt } .bar, nav, .tip { display: none } h2, h3 { break-after: avoid }
+  figure { break-inside: auto } figure .scroll, .scroll > svg, .map-row { break-inside: avoid }
+  figure .scroll:has(table) { break-inside: auto } figcaption { break-before: avoid }
+  figure .scroll > svg, figure .wide > svg { max-width: 100% } }
 )css";
 
 // Shows one language, opens all tables, and opens them before printing.
@@ -85,9 +90,14 @@ constexpr std::string_view script = R"js(
     show('');
   }
   function open(how) { document.querySelectorAll('details:not(.map)').forEach(function (d) { d.open = how; }); }
+  // On paper, tables that are wider than it would be cut: they stay closed.
+  function openForPaper() {
+    open(true);
+    document.querySelectorAll('details.wide-numbers').forEach(function (d) { d.open = false; });
+  }
   var opened = false;
   button('▤ ± σ', function () { opened = !opened; open(opened); }).title = 'tables / 表格';
-  window.addEventListener('beforeprint', function () { open(true); });
+  window.addEventListener('beforeprint', openForPaper);
   document.body.insertBefore(bar, document.body.firstChild);
 })();
 )js";
@@ -127,7 +137,9 @@ std::string html_of(const Table& table, Language language) {
 }
 
 std::string html_of(const Figure& figure, Language language) {
-  std::string html = "<figure>\n" + element("h3", figure.title, language) + "\n" + to_svg(figure, language);
+  std::string html = "<figure>\n" + element("h3", figure.title, language) + "\n";
+  if (const std::string svg = to_svg(figure, language); !svg.empty())
+    html += "<div class=\"scroll\">" + svg + "</div>\n";
   if (!figure.caption.en.empty()) html += "<figcaption>" + element("p", figure.caption, language) + "</figcaption>\n";
   const std::string table = html_of(table_of(figure), language);
   if (std::holds_alternative<Table>(figure.content)) {
