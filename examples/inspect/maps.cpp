@@ -221,7 +221,7 @@ std::string token_strips(const std::string& name, const Text& title, const Text&
     for (const double value : table.values[p])
       numbers.rows.back().emplace_back(std::isfinite(value) ? short_value(value) : "-");
   }
-  return html + "<details class=\"wide-numbers\"><summary>" + lab::element("span", {"Numbers", "数据"}, language) +
+  return html + "<details class=\"wide-numbers\"><summary>" + lab::inline_words({"Numbers", "数据"}, language) +
          "</summary>" + lab::html_of(numbers, language) + "</details>\n</figure>\n";
 }
 

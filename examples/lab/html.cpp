@@ -42,8 +42,11 @@ pre { background: var(--tint); padding: .4rem .6rem; margin: 0; overflow-x: auto
 .reproduced { border-color: var(--good) } .verdict.reproduced { color: var(--good) }
 .not_reproduced { border-color: var(--fair) } .verdict.not_reproduced { color: var(--fair) }
 .wrong_as_stated { border-color: var(--bad) } .verdict.wrong_as_stated { color: var(--bad) }
-.bar { position: sticky; top: 0; background: var(--paper); padding: .4rem 0; display: flex; gap: .5rem; z-index: 1 }
-.bar button { font: inherit; font-size: .9rem; border: 1px solid var(--line); border-radius: 4px; padding: .15rem .7rem;
+span.inline + span.inline::before { content: " · " }
+body.only-zh span.inline + span.inline::before { content: "" }
+.bar { position: sticky; top: 0; background: var(--paper); padding: .4rem 0; display: flex; flex-wrap: wrap; gap: .5rem;
+       z-index: 1 }
+.bar button { white-space: nowrap; font: inherit; font-size: .9rem; border: 1px solid var(--line); border-radius: 4px; padding: .15rem .7rem;
               background: var(--tint); color: var(--ink); cursor: pointer }
 .bar button[aria-pressed=true] { border-color: var(--link); color: var(--link) }
 body.only-en [lang=zh], body.only-zh [lang=en] { display: none }
@@ -57,6 +60,7 @@ figure .map[open] svg { width: var(--open); max-width: none; margin: 1.2rem 0 .2
 .map[open] .axes { display: inline }
 .tip { position: fixed; z-index: 2; pointer-events: none; white-space: pre; background: var(--ink); color: var(--paper);
        padding: .1rem .45rem; border-radius: 4px; font-size: .85rem }
+@media (max-width: 40rem) { body { padding: 1rem } }
 @media (prefers-color-scheme: dark) { .tinted { filter: invert(1) hue-rotate(180deg) } }
 figure .wide > svg { max-width: none }
 @media print {
@@ -116,6 +120,10 @@ std::string element(std::string_view tag, const Text& text, Language language, s
   return one(text.en, "en") + one(text.zh, "zh");
 }
 
+std::string inline_words(const Text& text, Language language) {
+  return element("span", text, language, "class=\"inline\"");
+}
+
 std::string html_of(const Table& table, Language language) {
   // Inside a cell both languages stand as spans, so that the number of cells stays.
   const auto cell = [&](const char* tag, const Text& text) {
@@ -145,7 +153,7 @@ std::string html_of(const Figure& figure, Language language) {
   if (std::holds_alternative<Table>(figure.content)) {
     html += table;
   } else {
-    html += "<details><summary>" + element("span", figure.numbers, language) + "</summary>" + table + "</details>\n";
+    html += "<details><summary>" + inline_words(figure.numbers, language) + "</summary>" + table + "</details>\n";
   }
   return html + "</figure>\n";
 }

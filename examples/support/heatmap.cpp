@@ -38,6 +38,16 @@ Colour colour_at(double part) {
   return {a.red + t * (b.red - a.red), a.green + t * (b.green - a.green), a.blue + t * (b.blue - a.blue)};
 }
 
+// Black or white, whichever stands out more: at least 4.5 : 1 on any colour (relative luminance as in WCAG 2).
+const char* ink_on(const Colour& c) {
+  const auto linear = [](double channel) {
+    const double part = channel / 255;
+    return part <= 0.04045 ? part / 12.92 : std::pow((part + 0.055) / 1.055, 2.4);
+  };
+  const double luminance = 0.2126 * linear(c.red) + 0.7152 * linear(c.green) + 0.0722 * linear(c.blue);
+  return (luminance + 0.05) * (luminance + 0.05) > 1.05 * 0.05 ? "#000000" : "#ffffff";
+}
+
 std::string hex(const Colour& c) {
   return fmt::format("#{:02x}{:02x}{:02x}", std::lround(c.red), std::lround(c.green), std::lround(c.blue));
 }
@@ -125,8 +135,7 @@ class Picture {
     put(R"(<rect x="{}" y="{}" width="{}" height="{}" {}/>)", coordinate(x + 1), coordinate(y + 1),
         coordinate(cell_width_ - 2), coordinate(cell_height - 2),
         filled ? fmt::format(R"(fill="{}")", hex(colour_at(part(cell.value)))) : R"(class="empty" fill="#e3e6e9")");
-    const bool on_dark = filled && part(cell.value) > 0.45;
-    const char* ink = on_dark ? "#ffffff" : "#1d2226";
+    const char* ink = filled ? ink_on(colour_at(part(cell.value))) : "#1d2226";
     if (cell.crossed) {  // strokes at both edges of the cell, seen where colours are not
       put(R"(<path d="M{0} {1}v{2}M{3} {1}v{2}" stroke="{4}" stroke-width="2" stroke-dasharray="3 3"/>)",
           coordinate(x + 4), coordinate(y + 4), coordinate(cell_height - 8), coordinate(x + cell_width_ - 4), ink);
