@@ -39,16 +39,24 @@ std::string query_sign(double x, double y, const std::string& token) {
                      xml_text(token));
 }
 
+// Pixels of a map that is open: room for a sign at each key, and not too small for few of them.
+int64_t open_width(int64_t keys) {
+  return std::clamp<int64_t>(13 * keys, 240, 8000);
+}
+
 // The tokens at the sides of a map, drawn once for all maps of a figure: keys above, queries on the left.
 std::string axes(const std::string& name, const std::vector<std::string>& queries,
                  const std::vector<std::string>& keys) {
+  const auto all_keys = std::ssize(keys);
+  const double size = 12.0 * unit * static_cast<double>(all_keys) / static_cast<double>(open_width(all_keys));
   std::string svg = fmt::format(
-      R"(<svg class="shared" width="0" height="0" aria-hidden="true"><defs><g id="{}" font-size="8"><g class="keys">)",
-      name);
-  for (std::size_t s = 0; s < keys.size(); ++s) svg += key_sign(unit * (static_cast<double>(s) + 0.5), -4, keys[s]);
+      R"(<svg class="shared" width="0" height="0" aria-hidden="true"><defs><g id="{}" font-size="{}"><g class="keys">)",
+      name, coordinate(size));
+  for (std::size_t s = 0; s < keys.size(); ++s)
+    svg += key_sign(unit * (static_cast<double>(s) + 0.5), -size / 3, keys[s]);
   svg += "</g><g class=\"queries\">";
   for (std::size_t t = 0; t < queries.size(); ++t)
-    svg += query_sign(-4, unit * (static_cast<double>(t) + 0.8), queries[t]);
+    svg += query_sign(-size / 2, unit * (static_cast<double>(t) + 0.5) + size / 3, queries[t]);
   return svg + "</g></g></defs></svg>\n";
 }
 
@@ -80,9 +88,8 @@ std::string map_of(const std::string& axes_name, const AttentionView& view, int6
       R"(<details class="map"><summary><svg viewBox="0 0 {} {}" role="img" data-axes="{}" style="--open:{}px">)"
       R"(<title>{}</title><use class="axes" href="#{}"/>{}</svg><span>L{}H{} · {:.2f}</span></summary></details>)"
       "\n",
-      coordinate(width), coordinate(height), axes_name, std::clamp<int64_t>(12 * keys, 280, 8000),
-      xml_text(line(title, language)), axes_name, image(pixels_of(view.pattern, head), 0, 0, width, height), view.layer,
-      head, mean_entropy(view, head));
+      coordinate(width), coordinate(height), axes_name, open_width(keys), xml_text(line(title, language)), axes_name,
+      image(pixels_of(view.pattern, head), 0, 0, width, height), view.layer, head, mean_entropy(view, head));
 }
 
 std::string short_value(double value) {
@@ -183,8 +190,10 @@ std::string probability_scale(Language language) {
   constexpr double left = 20;
   constexpr double width = 300;
   const Text name{"probability", "概率"};
-  std::string svg =
-      R"(<svg class="scale" id="probability-scale" viewBox="0 0 420 40" width="420" height="40" role="img">)";
+  const double all = left + width + 14 + tool::text_width(line(name, language), tool::svg_font);
+  std::string svg = fmt::format(
+      R"(<svg class="scale" id="probability-scale" viewBox="0 0 {0} 40" width="{0}" height="40" role="img">)",
+      coordinate(all));
   svg += "<title>" + xml_text(line(name, language)) + "</title>" + image(all_shades(), left, 4, width, 14);
   for (const double p : {0.0, 0.01, 0.1, 0.25, 0.5, 1.0})
     svg += fmt::format(R"(<text x="{}" y="34" text-anchor="middle">{}</text>)", coordinate(left + width * std::sqrt(p)),
@@ -200,7 +209,7 @@ std::string attention_grid(const std::string& name, const Text& title, const std
   html += axes(name, queries, keys);
   for (const AttentionView& view : views) {
     if (std::ranges::find(layers, view.layer) == layers.end()) continue;
-    html += "<div class=\"map-row\">\n";
+    html += fmt::format("<div class=\"map-row\" style=\"--columns:{}\">\n", heads.size());
     for (const int64_t head : heads) html += map_of(name, view, head, language);
     html += "</div>\n";
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <numeric>
 
@@ -86,7 +87,9 @@ class Sections {
   }
   static Text titled(const StackView& stack, const Text& title) {
     const Text before = prefix(stack);
-    return {before.en + title.en, before.zh + title.zh};
+    Text both{before.en + title.en, before.zh + title.zh};
+    both.en[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(both.en[0])));
+    return both;
   }
   static std::string key(const StackView& stack, const char* name) {
     const char* kind = stack.kind == StackView::Kind::encoder   ? "encoder"
@@ -149,17 +152,18 @@ class Sections {
                                     count, mean)},
                        losses, input_.tokens, language_);
     }
-    html_ += lab::html_of(table, language_) + "</section>\n";
+    html_ += "<details><summary>" +
+             lab::inline_words({"What is likeliest after each token", "每个字符之后最可能的字符"}, language_) +
+             "</summary>" + lab::html_of(table, language_) + "</details>\n</section>\n";
   }
 
   void attention() {
     open("attention", {"Attention", "注意力"});
-    words(
-        "p",
-        {"Each map: a row for each query, a column for each key it may look at, darker for more probability. Under it "
-         "layer, head and the mean entropy over queries in nats. Open a map to see its tokens.",
-         "每幅图：一行是一个查询，一列是它可以看的一个键，颜色越深概率越大。图下是层、头，以及各查询熵的平均值（nat）。"
-         "点开一幅图可看到字符。"});
+    words("p",
+          {"Each map: a row for each query, a column for each key it may look at, coloured by probability. Under it "
+           "layer, head and the mean entropy over queries in nats. Open a map to see its tokens.",
+           "每幅图：一行是一个查询，一列是它可以看的一个键，颜色表示概率。图下是层、头，以及各查询熵的平均值（nat）。"
+           "点开一幅图可看到字符。"});
     words("p",
           {fmt::format("Shown: layers {}; heads {}. Grey: keys that are hidden from the query.", listed(shown_.layers),
                        listed(shown_.heads)),

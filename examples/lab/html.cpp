@@ -50,11 +50,12 @@ body.only-zh span.inline + span.inline::before { content: "" }
               background: var(--tint); color: var(--ink); cursor: pointer }
 .bar button[aria-pressed=true] { border-color: var(--link); color: var(--link) }
 body.only-en [lang=zh], body.only-zh [lang=en] { display: none }
-.map-row { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); gap: .4rem; margin: .2rem 0 .8rem }
+.map-row { display: grid; gap: .4rem; grid-template-columns:
+           repeat(auto-fill, minmax(max(6.5rem, min(12rem, 100% / var(--columns) - .4rem)), 1fr)); margin: .2rem 0 .8rem }
 .map { min-width: 0; break-inside: avoid } .map > summary { list-style: none; text-align: center; font-size: .75rem;
        color: var(--soft) } .map > summary::-webkit-details-marker { display: none }
 .map svg { display: block; width: 100% } .map .axes { display: none } .tinted { image-rendering: pixelated }
-.axes, .shared, .scale { fill: var(--soft) } .shared { display: block } .scale { font-size: 12px }
+.axes, .shared, .scale { fill: var(--soft) } .shared { display: block } .scale { font-size: 12px; max-width: 100%; height: auto }
 .map[open] { grid-column: 1 / -1 } .map[open] > summary { overflow-x: auto; text-align: left }
 figure .map[open] svg { width: var(--open); max-width: none; margin: 1.2rem 0 .2rem 1.6rem; overflow: visible }
 .map[open] .axes { display: inline }

@@ -82,7 +82,7 @@ def check_maps(page, name, report):
     before = page.value(width)
     signs = "getComputedStyle(document.querySelector('details.map .axes')).display !== 'none'"
     report.holds(name, "a small map has no signs", page.value(signs))
-    page.value("(() => { const s = document.querySelector('details.map summary'); s.scrollIntoView(); s.click(); })()")
+    page.value("(() => { const s = document.querySelector('details.map summary'); s.scrollIntoView({block: 'center'}); s.click(); s.scrollIntoView({block: 'center'}); })()")
     report.holds(name, "a map that is opened is larger", not page.value(width) > before)
     report.holds(name, "and has its tokens", not page.value(signs))
     x, y = page.value("(() => { const b = document.querySelector('details.map image').getBoundingClientRect();"
