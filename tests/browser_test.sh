@@ -21,6 +21,15 @@ for run in gpt bert encdec; do ends_with 0 inspect $run --out "inspect-$run.html
 ends_with 0 lab run norm-outliers gradient-profile --quick --seeds 3 --out lab
 mv lab/report.html lab.html
 
+# The checks themselves: on a page where all is wrong each of them says so.
+python3 "$here/browser/check_page.py" "$here/browser/wrong.html" >wrong.out
+holds "a wrong page is refused" test $? -eq 1
+for what in "no request leaves" "each figure has a picture" "images can be decoded" "texts can be read" \
+  "labels do not lie" "paper is dark" "open at a click" "console has no complaint" "does not move sideways" \
+  "no picture is broken" "buttons are not printed" "scripts are off"; do
+  holds "what is wrong is found: $what" grep -q "FAILED: wrong.html.*$what" wrong.out
+done
+
 pictures=()
 if [ -n "$folder" ]; then pictures=(--pictures "$folder"); cp ./*.html "$folder"; fi
 python3 "$here/browser/check_page.py" "${pictures[@]}" ./*.html
