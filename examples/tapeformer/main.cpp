@@ -72,7 +72,8 @@ int main(int argc, char** argv) {
   tapeformer::add_lab(app, exit_code);
   try {
     app.parse(argc, argv);
-    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command, train, sample, inspect, schedule, schemes or lab,");
+    if (app.get_subcommands().empty())
+      throw CLI::RequiredError("A command, train, sample, inspect, schedule, schemes or lab,");
     return exit_code;
   } catch (const CLI::Success& success) {
     return app.exit(success);
