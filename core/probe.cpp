@@ -12,12 +12,16 @@ namespace {
 thread_local Probe* current_probe = nullptr;
 }
 
-Probe::Probe(Handler handler) : handler_(std::move(handler)), outer_(std::exchange(current_probe, this)) {}
+Probe::Probe(Handler handler, std::vector<std::string> asked)
+    : handler_(std::move(handler)), asked_(std::move(asked)), outer_(std::exchange(current_probe, this)) {}
 Probe::~Probe() {
   current_probe = outer_;
 }
 Probe* Probe::current() {
   return current_probe;
+}
+bool Probe::asks_for(std::string_view name) {
+  return current_probe && std::ranges::find(current_probe->asked_, name) != current_probe->asked_.end();
 }
 
 Tensor tap(std::string_view prefix, std::string_view name, const Tensor& x, Where where) {

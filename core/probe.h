@@ -2,7 +2,8 @@
 //
 // Modules call tap(prefix, "hook_resid_pre", x) at the places that users of TransformerLens know by these names:
 // "blocks.3.hook_resid_pre", "blocks.3.attn.hook_z". With no Probe alive on the thread a tap returns x and costs a
-// comparison; with one, its handler sees x now and the gradient dL/dx during backward.
+// comparison; with one, its handler sees x now and the gradient dL/dx during backward. What no pass needs by itself,
+// such as attention's probabilities ("hook_pattern"), is computed only for a probe that asks for it by name.
 #pragma once
 
 #include <functional>
@@ -21,16 +22,20 @@ class Probe {
  public:
   using Handler = std::function<void(const std::string& name, Pass pass, const Tensor& x)>;
 
-  explicit Probe(Handler handler);
+  /// `asked`: names, without prefix, of what modules compute for probes alone. Their documentation lists these.
+  explicit Probe(Handler handler, std::vector<std::string> asked = {});
   ~Probe();
   Probe(const Probe&) = delete;
   Probe& operator=(const Probe&) = delete;
 
   static Probe* current();
+  /// True when a probe is alive and the current one asked for this name.
+  static bool asks_for(std::string_view name);
   void see(const std::string& name, Pass pass, const Tensor& x) const { handler_(name, pass, x); }
 
  private:
   Handler handler_;
+  std::vector<std::string> asked_;
   Probe* outer_;
 };
 

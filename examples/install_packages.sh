@@ -4,18 +4,19 @@
 #   install_packages build tests
 #
 # Groups: build (library and tool), tests, ci (the other compilers and tools of the full test matrix), text (a text to
-# train on), pairs (with text: pairs of texts to train on). What is there already is left alone, and when nothing is missing the network is not used.
+# train on), pairs (with text: pairs of texts to train on), browser (to test pages). What is there already is left alone, and when nothing is missing the network is not used.
 
 # The packages of one group. "name=command" is also satisfied by a command of that name from elsewhere, and a package
 # marked "name?" is skipped where the distribution does not have it.
 _packages_of() {
   case $1 in
-    build) echo g++=g++ cmake=cmake ninja-build=ninja libopenblas-openmp-dev libdnnl-dev? libcli11-dev libfmt-dev nlohmann-json3-dev libcpp-httplib-dev? pkg-config=pkg-config ;;
+    build) echo g++=g++ cmake=cmake ninja-build=ninja libopenblas-openmp-dev libdnnl-dev? libcli11-dev libfmt-dev zlib1g-dev nlohmann-json3-dev libcpp-httplib-dev? pkg-config=pkg-config ;;
     tests) echo catch2 ;;
     ci) echo clang=clang++ libomp-dev libclang-rt-dev? clang-format=clang-format clang-tidy=clang-tidy ccache=ccache ;;
     text) echo bible-kjv=bible ;;
     pairs) echo diatheke=diatheke sword-text-sparv ;;
-    *) echo "install_packages: there is no group '$1'; groups are build, tests, ci, text and pairs" >&2; return 1 ;;
+    browser) echo chromium=chromium python3=python3 ;;
+    *) echo "install_packages: there is no group '$1'; groups are build, tests, ci, text, pairs and browser" >&2; return 1 ;;
   esac
 }
 

@@ -6,6 +6,7 @@
 #include <tape/core/ops/attention_scale.h>
 #include <tape/core/ops/shape_ops.h>
 #include <tape/core/probe.h>
+#include <tape/nn/attention_weights.h>
 #include <tape/nn/names.h>
 
 namespace tape::inline TAPE_ABI::nn {
@@ -117,6 +118,22 @@ Tensor turned(const AttentionConfig& c, const Tensor& x, int64_t heads, int64_t 
                 where);
 }
 
+// What a probe may ask for: fused attention keeps no probabilities, so they are computed once more.
+void show(const AttentionConfig& config, const Tensor& q, const Tensor& k, const Tensor& v,
+          const AttentionOptions& options, Where where) {
+  if (Probe::asks_for("hook_v")) tap(config.name, "hook_v", v.detach(), where);
+  if (!Probe::asks_for("hook_pattern")) return;
+  tap(config.name, "hook_pattern", attention_weights(q.detach(), k.detach(), options, where), where);
+}
+// The same for queries, keys and values side by side.
+void show_packed(const AttentionConfig& c, const Tensor& qkv, const AttentionOptions& options, Where where) {
+  if (!Probe::asks_for("hook_v") && !Probe::asks_for("hook_pattern")) return;
+  const Tensor all = qkv.detach();
+  const int64_t values = c.width + c.key_width();
+  show(c, slice(all, -1, 0, c.width, where), slice(all, -1, c.width, values, where),
+       slice(all, -1, values, all.last(), where), options, where);
+}
+
 void require_rememberable(const AttentionMask& mask, Where where) {
   if (!mask.causal) throw Error("key-value cache: attention must be causal, or earlier positions would change", where);
   if (mask.segments || mask.key_lengths || mask.additive) {
@@ -189,9 +206,11 @@ Tensor SelfAttention::operator()(const Tensor& x, const AttentionMask& mask, con
       k = all.keys;
       v = all.values;
     }
+    show(config, q, k, v, options, where);
     z = attention(q, k, v, options, &context.random(), where);
   } else {  // the first heads are those of queries and keys
     const Tensor ready = turned(config, packed, config.heads + config.key_heads(), first, where);
+    show_packed(config, ready, options, where);
     z = attention_packed(tap(config.name, "hook_qkv", ready, where), options, &context.random(), where);
   }
   tops.show(where);
@@ -220,8 +239,9 @@ Tensor CrossAttention::operator()(const Tensor& x, const Tensor& memory, const A
   }
   const Tensor q = inner.query(query(x, where), where);
   TopScores tops(config);
-  const Tensor z = attention(q, source.keys, source.values, tops.asked_of(options_of(config, mask, context)),
-                             &context.random(), where);
+  const AttentionOptions options = tops.asked_of(options_of(config, mask, context));
+  show(config, q, source.keys, source.values, options, where);
+  const Tensor z = attention(q, source.keys, source.values, options, &context.random(), where);
   tops.show(where);
   return dropout(out(tap(config.name, "hook_z", inner.output(z, where), where), where), config.dropout, context, where);
 }

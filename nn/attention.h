@@ -1,4 +1,8 @@
 // Multi-head attention with its projections.
+//
+// Taps under AttentionConfig::name: hook_z, what the output projection reads; in self-attention without norms of
+// queries, keys and values also hook_qkv, packed. A probe that asks for them sees hook_pattern, the probabilities
+// (B, H, T, S) of attention_weights.h, and hook_v, the values (B, S, KV·D) that they weigh.
 #pragma once
 
 #include <optional>

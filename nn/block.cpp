@@ -19,7 +19,10 @@ struct Site {
 };
 
 Residual residual_of(const Site& s, Sublayer sublayer) {
-  return Residual(s.slots(sublayer), s.config.norm, s.config.width);
+  const char* name = sublayer == Sublayer::SelfAttention    ? ".ln1"
+                     : sublayer == Sublayer::CrossAttention ? ".ln_cross"
+                                                            : ".ln2";
+  return Residual(s.slots(sublayer), s.config.norm, s.config.width, s.name + name);
 }
 
 AttentionConfig attention_config(const Site& s, Sublayer sublayer) {

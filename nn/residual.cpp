@@ -1,5 +1,9 @@
 #include <tape/nn/residual.h>
 
+#include <utility>
+
+#include <tape/core/probe.h>
+
 namespace tape::inline TAPE_ABI::nn {
 
 namespace {
@@ -17,8 +21,9 @@ Parameter gain_of(const LearnedGain& gain, int64_t width) {
 
 }  // namespace
 
-Residual::Residual(const Slots& slots_, const NormConfig& norm, int64_t width)
+Residual::Residual(const Slots& slots_, const NormConfig& norm, int64_t width, std::string name_)
     : slots(slots_),
+      name(std::move(name_)),
       norm_stream(norm_if(slots.norm_stream, slots, norm, width)),
       norm_input(norm_if(slots.norm_input, slots, norm, width)),
       norm_output(norm_if(slots.norm_output, slots, norm, width)),
@@ -26,13 +31,19 @@ Residual::Residual(const Slots& slots_, const NormConfig& norm, int64_t width)
       skip_gain(gain_of(slots.skip_gain, width)),
       branch_gain(gain_of(slots.branch_gain, width)) {}
 
+Tensor Residual::normed(const std::optional<Norm>& norm, const char* suffix, const Tensor& x, Where where) const {
+  if (!norm) return x;
+  const Tensor y = (*norm)(x, where);
+  return Probe::current() ? tap(name + suffix, "hook_normalized", y, where) : y;
+}
+
 Tensor Residual::input(const Tensor& x, Where where) const {
-  const Tensor y = norm_input ? (*norm_input)(x, where) : x;
+  const Tensor y = normed(norm_input, "", x, where);
   return slots.input_scale == 1 ? y : scale(y, slots.input_scale, where);
 }
 
 Tensor Residual::output(const Tensor& z, Where where) const {
-  Tensor y = norm_output ? (*norm_output)(z, where) : z;
+  Tensor y = normed(norm_output, "_post", z, where);
   if (branch_gain) y = multiply_rows(y, branch_gain, where);
   return slots.branch == 1 ? y : scale(y, slots.branch, where);
 }
@@ -40,7 +51,7 @@ Tensor Residual::output(const Tensor& z, Where where) const {
 Tensor Residual::sum(const Tensor& x, const Tensor& z, Where where) const {
   const Tensor skip = skip_gain ? multiply_rows(x, skip_gain, where) : x;
   const Tensor y = slots.skip == 1 ? add(skip, z, where) : axpy(slots.skip, skip, z, where);
-  return norm_sum ? (*norm_sum)(y, where) : y;
+  return normed(norm_sum, "_sum", y, where);
 }
 
 }  // namespace tape::inline TAPE_ABI::nn

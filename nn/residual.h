@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include <tape/core/ops/elementwise.h>
 #include <tape/core/ops/gain.h>
@@ -20,12 +21,14 @@ struct Stream {
 
 class Residual {
  public:
-  /// The norms and learned gains that the slots ask for, for a stream of this width.
-  Residual(const Slots& slots, const NormConfig& norm, int64_t width);
+  /// The norms and learned gains that the slots ask for, for a stream of this width. What a norm gives is tapped as
+  /// "hook_normalized" under `name` for norm_input, as TransformerLens calls it, and under name_stream, name_post (of
+  /// norm_output) and name_sum for the others.
+  Residual(const Slots& slots, const NormConfig& norm, int64_t width, std::string name = "ln");
 
   template <class Branch>
   Stream operator()(const Stream& in, const Branch& f, Where where = Where::here()) const {
-    const Tensor x = norm_stream ? (*norm_stream)(in.x, where) : in.x;
+    const Tensor x = normed(norm_stream, "_stream", in.x, where);
     const Tensor z = output(f(input(x, where)), where);
     return {sum(x, z, where), in.sum ? add(in.sum, z, where) : in.sum};
   }
@@ -40,10 +43,13 @@ class Residual {
   }
 
   Slots slots;
+  std::string name;  ///< prefix of its taps, such as "blocks.0.ln1"
   std::optional<Norm> norm_stream, norm_input, norm_output, norm_sum;
   Parameter skip_gain, branch_gain;  ///< (C), or (1) for one factor; not decayed
 
  private:
+  // The norm of x, tapped, where there is one.
+  Tensor normed(const std::optional<Norm>& norm, const char* suffix, const Tensor& x, Where where) const;
   Tensor input(const Tensor& x, Where where) const;                 // what the branch sees
   Tensor output(const Tensor& z, Where where) const;                // what it adds
   Tensor sum(const Tensor& x, const Tensor& z, Where where) const;  // the new stream

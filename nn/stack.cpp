@@ -25,7 +25,8 @@ Tensor Stack::operator()(const Tensor& embedding, const AttentionMask& given, co
                          const Context& context, Where where) const {
   AttentionMask mask = given;
   if (relative_bias_) mask.relative_bias = relative_bias_;
-  const Tensor x = embedding_norm_ ? (*embedding_norm_)(embedding, where) : embedding;
+  Tensor x = embedding;
+  if (embedding_norm_) x = tap(prefix_ + "embed.ln", "hook_normalized", (*embedding_norm_)(x, where), where);
   Stream stream{x, second_stream_ ? x : Tensor()};
   for (const Block& block : blocks_) stream = run(block, stream, mask, memory, context, where);
   if (context.cache()) context.cache()->advance(x.shape()[1]);

@@ -24,7 +24,7 @@ holds "the version names who computes products" grep -qE "^products +(oneDNN [0-
 holds "the version names compiler and BLAS" grep -qE "^BLAS .*OpenBLAS" out
 
 # Command lines that make no sense
-refused "A command, train, sample, schedule, schemes or lab, is required"
+refused "A command, train, sample, inspect, report, schedule, schemes or lab, is required"
 refused "paint" paint
 refused "--text is required" train
 refused "--colour" train --text text.txt --colour red

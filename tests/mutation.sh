@@ -111,6 +111,10 @@ mutate "AdamW: second moment's correction left out" optim/adam.cpp '          .r
 mutate "Cross entropy: a batch divides by its own targets" core/ops/loss.cpp 'options.divisor > 0 ? options.divisor' 'options.divisor < 0 ? options.divisor'
 mutate "Rotary: interleaved where halves are asked for" core/ops/rotary.cpp 'o.layout == RotaryLayout::halves' 'o.layout != RotaryLayout::halves'
 mutate "Grouped queries: neighbours read different keys" core/ops/attention_kernel.cpp 'g = h / p.queries_per_key_head()' 'g = h % p.kv_heads'
+mutate "Attention weights: a key head of the wrong queries" nn/attention_weights.cpp 'g = h * n.kv_heads / n.heads' 'g = h % n.kv_heads'
+mutate "Attention weights: a cap after the biases" nn/attention_weights.cpp '          if (o.softcap > 0) score = o.softcap * std::tanh(score / o.softcap);
+          score += bias(o, n, b, h, t, s);' '          score += bias(o, n, b, h, t, s);
+          if (o.softcap > 0) score = o.softcap * std::tanh(score / o.softcap);'
 mutate "Encoder-decoder: the decoder reads the source's padding" nn/encoder_decoder.cpp 'where), mask};' 'where), {}};'
 mutate "ReZero: starts at 1" $scheme '{LearnedGain::Kind::factor, 0}' '{LearnedGain::Kind::factor, 1}'
 mutate "Residual step: branch output added twice" nn/residual.cpp 'slots.skip == 1 ? add(skip, z, where)' 'slots.skip == 1 ? add(add(skip, z, where), z, where)'

@@ -159,9 +159,9 @@ TEST_CASE("Taps have the names that users of TransformerLens know", "[nn][gpt]")
   gpt(random_ids({1, 4}, 11, 1), nn::evaluation());
   std::vector<std::string> expected = {"hook_embed", "hook_pos_embed"};
   for (const char* block : {"blocks.0.", "blocks.1."}) {
-    for (const char* name :
-         {"hook_resid_pre", "attn.hook_qkv", "attn.hook_attn_scores_max", "attn.hook_z", "hook_attn_out",
-          "hook_resid_mid", "mlp.hook_pre", "mlp.hook_post", "hook_mlp_out", "hook_resid_post"}) {
+    for (const char* name : {"hook_resid_pre", "ln1.hook_normalized", "attn.hook_qkv", "attn.hook_attn_scores_max",
+                             "attn.hook_z", "hook_attn_out", "hook_resid_mid", "ln2.hook_normalized", "mlp.hook_pre",
+                             "mlp.hook_post", "hook_mlp_out", "hook_resid_post"}) {
       expected.push_back(std::string(block) + name);
     }
   }

@@ -4,7 +4,7 @@
 #   tests/run.sh               the optimised build and all its tests
 #   tests/run.sh all           what has to pass before a change is accepted: style release schemes asan tsan. Clang's
 #                              warnings count there too: it compiles the builds with sanitizers
-#   tests/run.sh PART...       some of: style release schemes clang asan tsan portable debug nightly
+#   tests/run.sh PART...       some of: style release schemes browser clang asan tsan portable debug nightly
 #
 # The last line counts tests: "N passed, N failed". Exits with 0 when none failed. Builds are in build/PART.
 set -u
@@ -116,8 +116,9 @@ groups=(build tests)
 for part in "${parts[@]}"; do
   case $part in
     release | schemes | nightly | portable | debug) ;;
-    style | clang | asan | tsan) groups=(build tests ci) ;;
-    *) stop "there is no part '$part'; parts are style release schemes clang asan tsan portable debug nightly, or all" ;;
+    browser) groups=("${groups[@]}" browser) ;;
+    style | clang | asan | tsan) groups=("${groups[@]}" ci) ;;
+    *) stop "there is no part '$part'; parts are style release schemes browser clang asan tsan portable debug nightly, or all" ;;
   esac
 done
 install_packages "${groups[@]}" || stop "packages are missing"
@@ -129,7 +130,7 @@ for part in "${parts[@]}"; do
   SECONDS=0
   case $part in
     style) style ;;
-    schemes | nightly) build release && OMP_NUM_THREADS=1 ctest_part "$part" -j "$(nproc)" ;;
+    schemes | browser | nightly) build release && OMP_NUM_THREADS=1 ctest_part "$part" -j "$(nproc)" ;;
     clang) build clang && OMP_NUM_THREADS=1 ctest_part clang -j "$(nproc)" ;;
     asan) build asan && OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive ctest_part asan -j "$(nproc)" ;;
     tsan) build tsan && OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive ctest_part tsan -j "$(nproc)" ;;

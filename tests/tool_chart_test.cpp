@@ -209,4 +209,26 @@ TEST_CASE("a chart has bands of the spread, dots where it was measured and cross
   CHECK(std::regex_search(svg, std::regex("a: failed")));
 }
 
+TEST_CASE("on a logarithmic axis a spread is no farther below the line than above it", "[tool][chart]") {
+  const auto heights_of = [](double low) {
+    LineChart chart = chart_of({{.name = "a", .points = {{1, 1}, {2, 1}}, .spread = {{low, 2}, {low, 2}}}});
+    chart.log_y = true;
+    const std::string svg = to_svg(chart);
+    CHECK(svg.find("1e-9") == std::string::npos);
+    // M x high L x high L x low L x low Z
+    const std::regex band("class=\"f0\" d=\"M[0-9.]+ ([0-9.]+)L[0-9.]+ [0-9.]+L[0-9.]+ ([0-9.]+)L");
+    const std::regex line("class=\"s0\" d=\"M[0-9.]+ ([0-9.]+)L");
+    std::smatch edges, middle;
+    REQUIRE((std::regex_search(svg, edges, band) && std::regex_search(svg, middle, line)));
+    return std::vector<double>{std::stod(edges[1]), std::stod(middle[1]), std::stod(edges[2])};
+  };
+  for (const double low : {-1.0, 0.0, 1e-9, 0.5}) {
+    INFO(low);
+    const std::vector<double> y = heights_of(low);
+    CHECK(y[2] - y[1] == Approx(y[1] - y[0]).margin(0.05));
+  }
+  const std::vector<double> narrow = heights_of(0.9);
+  CHECK(narrow[2] - narrow[1] < 0.5 * (narrow[1] - narrow[0]));
+}
+
 }  // namespace tape::inline TAPE_ABI::test

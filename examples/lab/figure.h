@@ -49,6 +49,8 @@ struct Figure {
   Text title;
   Text caption;
   std::variant<Curves, Map, Table> content;
+  /// What the numbers behind the picture are.
+  Text numbers = {"Numbers: mean ± standard deviation over seeds", "数据：各种子的均值 ± 标准差"};
 };
 
 /// One curve: the measured number `key` for each value of the cell's field `x`. With a measured "failed" above 0 in any

@@ -30,7 +30,8 @@ th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align:
 th { font-weight: 600; color: var(--soft) } .numbers td + td { text-align: right; white-space: nowrap }
 .numbers th + th { text-align: right }
 .schemes { table-layout: fixed; width: 100% } .schemes td:first-child { width: 38% }
-.scroll { overflow-x: auto } figure { margin: 1.2rem 0; break-inside: avoid } figure svg { max-width: 100%; height: auto }
+.scroll { overflow-x: auto } figure { margin: 1.2rem 0; break-inside: avoid }
+figure svg { display: block; max-width: 100%; height: auto } figure .scroll > svg { max-width: max(100%, 36rem) }
 figcaption { color: var(--soft); font-size: .92rem } details > summary { cursor: pointer; color: var(--link) }
 pre { background: var(--tint); padding: .4rem .6rem; margin: 0; overflow-x: auto; font: 12px/1.45 ui-monospace,
       "SF Mono", Consolas, monospace }
@@ -41,12 +42,33 @@ pre { background: var(--tint); padding: .4rem .6rem; margin: 0; overflow-x: auto
 .reproduced { border-color: var(--good) } .verdict.reproduced { color: var(--good) }
 .not_reproduced { border-color: var(--fair) } .verdict.not_reproduced { color: var(--fair) }
 .wrong_as_stated { border-color: var(--bad) } .verdict.wrong_as_stated { color: var(--bad) }
-.bar { position: sticky; top: 0; background: var(--paper); padding: .4rem 0; display: flex; gap: .5rem; z-index: 1 }
-.bar button { font: inherit; font-size: .9rem; border: 1px solid var(--line); border-radius: 4px; padding: .15rem .7rem;
+span.inline + span.inline::before { content: " · " }
+body.only-zh span.inline + span.inline::before { content: "" }
+.bar { position: sticky; top: 0; background: var(--paper); padding: .4rem 0; display: flex; flex-wrap: wrap; gap: .5rem;
+       z-index: 1 }
+.bar button { white-space: nowrap; font: inherit; font-size: .9rem; border: 1px solid var(--line); border-radius: 4px; padding: .15rem .7rem;
               background: var(--tint); color: var(--ink); cursor: pointer }
 .bar button[aria-pressed=true] { border-color: var(--link); color: var(--link) }
 body.only-en [lang=zh], body.only-zh [lang=en] { display: none }
-@media print { body { max-width: none; padding: 0; font-size: 11pt } .bar, nav { display: none } h2 { break-after: avoid } }
+.map-row { display: grid; gap: .4rem; grid-template-columns:
+           repeat(auto-fill, minmax(max(6.5rem, min(12rem, 100% / var(--columns) - .4rem)), 1fr)); margin: .2rem 0 .8rem }
+.map { min-width: 0; break-inside: avoid } .map > summary { list-style: none; text-align: center; font-size: .75rem;
+       color: var(--soft) } .map > summary::-webkit-details-marker { display: none }
+.map svg { display: block; width: 100% } .map .axes { display: none } .tinted { image-rendering: pixelated }
+.axes, .shared, .scale { fill: var(--soft) } .shared { display: block } .scale { font-size: 12px; max-width: 100%; height: auto }
+.map[open] { grid-column: 1 / -1 } .map[open] > summary { overflow-x: auto; text-align: left }
+figure .map[open] svg { width: var(--open); max-width: none; margin: 1.2rem 0 .2rem 1.6rem; overflow: visible }
+.map[open] .axes { display: inline }
+.tip { position: fixed; z-index: 2; pointer-events: none; white-space: pre; background: var(--ink); color: var(--paper);
+       padding: .1rem .45rem; border-radius: 4px; font-size: .85rem }
+@media (max-width: 40rem) { body { padding: 1rem } }
+@media (prefers-color-scheme: dark) { .tinted { filter: invert(1) hue-rotate(180deg) } }
+figure .wide > svg { max-width: none }
+@media print {
+  body { max-width: none; padding: 0; font-size: 11pt } .bar, nav, .tip { display: none } h2, h3 { break-after: avoid }
+  figure { break-inside: auto } figure .scroll, .scroll > svg, .map-row { break-inside: avoid }
+  figure .scroll:has(table) { break-inside: auto } figcaption { break-before: avoid }
+  figure .scroll > svg, figure .wide > svg { max-width: 100% } }
 )css";
 
 // Shows one language, opens all tables, and opens them before printing.
@@ -72,10 +94,15 @@ constexpr std::string_view script = R"js(
     });
     show('');
   }
-  function open(how) { document.querySelectorAll('details').forEach(function (d) { d.open = how; }); }
+  function open(how) { document.querySelectorAll('details:not(.map)').forEach(function (d) { d.open = how; }); }
+  // On paper, tables that are wider than it would be cut: they stay closed.
+  function openForPaper() {
+    open(true);
+    document.querySelectorAll('details.wide-numbers').forEach(function (d) { d.open = false; });
+  }
   var opened = false;
   button('▤ ± σ', function () { opened = !opened; open(opened); }).title = 'tables / 表格';
-  window.addEventListener('beforeprint', function () { open(true); });
+  window.addEventListener('beforeprint', openForPaper);
   document.body.insertBefore(bar, document.body.firstChild);
 })();
 )js";
@@ -92,6 +119,10 @@ std::string element(std::string_view tag, const Text& text, Language language, s
   if (language == Language::english) return one(text.en, "en");
   if (language == Language::chinese) return one(text.zh, "zh");
   return one(text.en, "en") + one(text.zh, "zh");
+}
+
+std::string inline_words(const Text& text, Language language) {
+  return element("span", text, language, "class=\"inline\"");
 }
 
 std::string html_of(const Table& table, Language language) {
@@ -115,15 +146,15 @@ std::string html_of(const Table& table, Language language) {
 }
 
 std::string html_of(const Figure& figure, Language language) {
-  std::string html = "<figure>\n" + element("h3", figure.title, language) + "\n" + to_svg(figure, language);
+  std::string html = "<figure>\n" + element("h3", figure.title, language) + "\n";
+  if (const std::string svg = to_svg(figure, language); !svg.empty())
+    html += "<div class=\"scroll\">" + svg + "</div>\n";
   if (!figure.caption.en.empty()) html += "<figcaption>" + element("p", figure.caption, language) + "</figcaption>\n";
   const std::string table = html_of(table_of(figure), language);
   if (std::holds_alternative<Table>(figure.content)) {
     html += table;
   } else {
-    html += "<details><summary>" +
-            xml_text(line({"Numbers: mean ± standard deviation over seeds", "数据：各种子的均值 ± 标准差"}, language)) +
-            "</summary>" + table + "</details>\n";
+    html += "<details><summary>" + inline_words(figure.numbers, language) + "</summary>" + table + "</details>\n";
   }
   return html + "</figure>\n";
 }

@@ -12,6 +12,9 @@ namespace tape::inline TAPE_ABI::lab {
 /// its language, or a single one where the texts are the same. The text is escaped.
 std::string element(std::string_view tag, const Text& text, Language language, std::string_view attributes = "");
 
+/// Both languages in one line, "English · Chinese", of which a reader may hide one; or a single <span>.
+std::string inline_words(const Text& text, Language language);
+
 /// A table with a head; the first column names the rows.
 std::string html_of(const Table& table, Language language);
 

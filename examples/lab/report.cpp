@@ -105,7 +105,7 @@ class Page {
   void contents() {
     html_ += "<nav>";
     for (const Experiment& e : experiments())
-      html_ += fmt::format("<a href=\"#{}\">{}</a>", e.name, xml_text(line(e.title, language_)));
+      html_ += fmt::format("<a href=\"#{}\">{}</a>", e.name, inline_words(e.title, language_));
     html_ += "</nav>\n";
   }
 
@@ -139,18 +139,18 @@ class Page {
   std::string verdict_of(Verdict verdict) const {
     const Mark mark = mark_of(verdict);
     return fmt::format("<span class=\"verdict {}\">{} {}</span>", mark.style, mark.sign,
-                       xml_text(line(title_of(verdict), language_)));
+                       inline_words(title_of(verdict), language_));
   }
 
   void section(const Experiment& e, const Results& results) {
     html_ += fmt::format("<section id=\"{}\">\n", e.name) + words("h2", e.title) + words("p", e.question) +
              words("p", e.setup, "class=\"soft\"");
     html_ += fmt::format(
-        "<p class=\"soft\">{}; {}: {}.jsonl, {}</p>\n", xml_text(e.source), xml_text(line({"data", "数据"}, language_)),
+        "<p class=\"soft\">{}; {}: {}.jsonl, {}</p>\n", xml_text(e.source), inline_words({"data", "数据"}, language_),
         e.name,
-        xml_text(line({fmt::format("{} cells, {} seeds", results.rows().size(), results.numbers("seed").size()),
-                       fmt::format("{} 个单元，{} 个种子", results.rows().size(), results.numbers("seed").size())},
-                      language_)));
+        inline_words({fmt::format("{} cells, {} seeds", results.rows().size(), results.numbers("seed").size()),
+                      fmt::format("{} 个单元，{} 个种子", results.rows().size(), results.numbers("seed").size())},
+                     language_));
     if (results.empty()) {
       html_ += words("p", {"Not run yet.", "尚未运行。"});
     } else {

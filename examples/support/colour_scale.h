@@ -11,5 +11,7 @@ namespace tape::inline TAPE_ABI::tool {
 /// Anderton & Renslow 2018) read backwards, alike for eyes with and without red-green blindness. Its lightness alone
 /// tells the order.
 std::string colour_at(double part);
+/// Black or white, whichever stands out more on colour_at(part): at least 4.5 : 1.
+const char* ink_on(double part);
 
 }  // namespace tape::inline TAPE_ABI::tool

@@ -105,8 +105,7 @@ class Picture {
     put(R"(<rect x="{}" y="{}" width="{}" height="{}" {}/>)", coordinate(x + 1), coordinate(y + 1),
         coordinate(cell_width_ - 2), coordinate(cell_height - 2),
         filled ? fmt::format(R"(fill="{}")", colour_at(part(cell.value))) : R"(class="empty" fill="#e3e6e9")");
-    const bool on_dark = filled && part(cell.value) > 0.45;
-    const char* ink = on_dark ? "#ffffff" : "#1d2226";
+    const char* ink = filled ? ink_on(part(cell.value)) : "#1d2226";
     if (cell.crossed) {  // strokes at both edges of the cell, seen where colours are not
       put(R"(<path d="M{0} {1}v{2}M{3} {1}v{2}" stroke="{4}" stroke-width="2" stroke-dasharray="3 3"/>)",
           coordinate(x + 4), coordinate(y + 4), coordinate(cell_height - 8), coordinate(x + cell_width_ - 4), ink);

@@ -62,6 +62,13 @@ struct Range {
   }
 };
 
+// On a logarithmic axis the part of a spread below the line has no natural end, as low goes to 0: it is drawn as far as
+// the part above, as a ratio, at most.
+Interval shown_spread(const LineChart& chart, const Point& p, const Interval& interval) {
+  if (!chart.log_y || !(interval.high > 0)) return interval;
+  return {std::max(interval.low, p.y * (p.y / interval.high)), interval.high};
+}
+
 Layout layout_of(const LineChart& chart) {
   Range x, y;
   double names = 0;
@@ -71,9 +78,11 @@ Layout layout_of(const LineChart& chart) {
       x.add(p.x);
       y.add(p.y);
     }
-    for (const Interval& interval : series.spread) {
-      if (has_place(interval.low, chart.log_y)) y.add(interval.low);
-      if (has_place(interval.high, chart.log_y)) y.add(interval.high);
+    for (std::size_t k = 0; k < std::min(series.points.size(), series.spread.size()); ++k) {
+      if (!drawable(chart, series.points[k])) continue;
+      const Interval shown = shown_spread(chart, series.points[k], series.spread[k]);
+      if (has_place(shown.low, chart.log_y)) y.add(shown.low);
+      if (has_place(shown.high, chart.log_y)) y.add(shown.high);
     }
     for (const Point& p : series.crosses) {
       if (has_place(p.x, chart.log_x)) x.add(p.x);
@@ -252,12 +261,11 @@ class Picture {
       const Series& series = chart_.series[i];
       std::vector<Point> upper, lower;
       for (std::size_t k = 0; k < std::min(series.points.size(), series.spread.size()); ++k) {
-        const Interval& interval = series.spread[k];
-        if (!drawable(chart_, series.points[k]) || !has_place(interval.high, chart_.log_y)) continue;
-        // On a logarithmic axis a spread that reaches below 0 ends at the lower edge.
-        const double low = has_place(interval.low, chart_.log_y) ? l_.at_y(interval.low) : l_.bottom;
-        upper.push_back({l_.at_x(series.points[k].x), l_.at_y(interval.high)});
-        lower.push_back({upper.back().x, low});
+        if (!drawable(chart_, series.points[k])) continue;
+        const Interval shown = shown_spread(chart_, series.points[k], series.spread[k]);
+        if (!has_place(shown.low, chart_.log_y) || !has_place(shown.high, chart_.log_y)) continue;
+        upper.push_back({l_.at_x(series.points[k].x), l_.at_y(shown.high)});
+        lower.push_back({upper.back().x, l_.at_y(shown.low)});
       }
       if (upper.size() < 2) continue;
       std::ranges::reverse(lower);

@@ -61,11 +61,13 @@ int main(int argc, char** argv) {
       "  tapeformer train --pairs en-es.tsv --arch encdec --out runs/en-es\n"
       "  tapeformer sample --model runs/book --prompt \"Once upon\" --tokens 400\n"
       "  tapeformer report runs/book runs/other --out both.html\n"
+      "  tapeformer inspect runs/book --text \"Once upon\"\n"
       "  tapeformer schedule --schedule cosine --plot cosine.svg\n"
       "  tapeformer schemes deepnorm --layers 100\n"
       "  tapeformer train --help");
   tapeformer::add_train(app, argc > 0 ? argv[0] : "tapeformer", exit_code);
   tapeformer::add_sample(app, exit_code);
+  tapeformer::add_inspect(app, exit_code);
   tapeformer::add_schedule(app, exit_code);
   tapeformer::add_schemes(app);
   tapeformer::add_lab(app, exit_code);
@@ -73,7 +75,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
     if (app.get_subcommands().empty())
-      throw CLI::RequiredError("A command, train, sample, schedule, schemes, lab or report,");
+      throw CLI::RequiredError("A command, train, sample, inspect, report, schedule, schemes or lab,");
     return exit_code;
   } catch (const CLI::Success& success) {
     return app.exit(success);

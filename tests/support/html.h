@@ -1,4 +1,4 @@
-// Pages in tests.
+// Pages as text: are they well-formed, and whole by themselves?
 #pragma once
 
 #include <set>
@@ -9,8 +9,8 @@
 
 namespace tape::inline TAPE_ABI::test {
 
-/// What is wrong with a page whose elements must be closed in their order, or nothing; elements without content, a
-/// doctype and scripts left out.
+/// The first tag that is not closed in its order, empty when there is none; elements without content, a doctype and
+/// scripts left out.
 inline std::string first_unclosed(const std::string& html) {
   static const std::set<std::string> empty{"meta", "br", "!DOCTYPE"};
   std::vector<std::string> open;

@@ -1,0 +1,85 @@
+// tapeformer inspect: a page of what happens inside a trained model while it reads a text.
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <tape/core/atomic_file.h>
+#include <tape/core/error.h>
+#include <tape/examples/inspect/page.h>
+#include <tape/examples/support/screen.h>
+
+#include "commands.h"
+
+namespace tapeformer {
+
+namespace {
+
+namespace inspect = tape::inspect;
+namespace tool = tape::tool;
+
+struct Options {
+  std::string folder;
+  std::string text, target, mask;
+  std::string out;
+  std::string language = "both";
+  inspect::Selection selection;
+};
+
+void run(const Options& o, const inspect::TextRequest& request) {
+  const tape::lab::Language language = tape::lab::language(o.language);
+  const std::string out = o.out.empty() ? o.folder + "/inspect.html" : o.out;
+  const std::string page = inspect::page(tool::RunFolder(o.folder), request, o.selection, language);
+  tape::atomic_write_file(out, page);
+  tool::say(fmt::format("page      {}   {:.1f} MB", out, static_cast<double>(page.size()) / 1e6));
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, int& exit_code) {
+  const auto o = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("inspect", "Write a page of attention maps and activations of a trained model on a text");
+  command->add_option("DIR", o->folder, "Folder of a run, as --out of train")->required();
+  CLI::Option* text =
+      command
+          ->add_option("--text", o->text,
+                       "Text to read, no longer than the model's context; for a bert with gaps; for encdec the source "
+                       "[from the data that validates]")
+          ->type_name("TEXT");
+  CLI::Option* target =
+      command->add_option("--target", o->target, "Target of the source, for an encdec [what the model writes]")
+          ->type_name("TEXT");
+  CLI::Option* mask =
+      command->add_option("--mask", o->mask, "Character that marks a gap, for a bert [_]")->type_name("CHAR");
+  command->add_option("--layers", o->selection.layers, "Layers to show, from 0, as in 0,5,11 [up to 16]")
+      ->delimiter(',')
+      ->type_name("INT,...");
+  command->add_option("--heads", o->selection.heads, "Heads to show, from 0, as in 0,3 [all]")
+      ->delimiter(',')
+      ->type_name("INT,...");
+  command->add_option("--out", o->out, "Page to write [DIR/inspect.html]")->type_name("FILE");
+  command->add_option("--lang", o->language, "Language of the page: en, zh or both")
+      ->type_name("LANG")
+      ->capture_default_str();
+  add_threads(*command);
+  command->footer(
+      "The page is one file that needs neither network nor JavaScript. It has the probabilities of attention for each\n"
+      "layer and head, their entropy, the size of the residual stream and of the norms' outputs for each token, how\n"
+      "many hidden units are active, dimensions that stick out, and what is predicted after each token.\n\n"
+      "Examples:\n"
+      "  tapeformer inspect runs/book\n"
+      "  tapeformer inspect runs/book --text \"In the beginning\" --layers 0,5 --lang en\n"
+      "  tapeformer inspect runs/bert --text \"In the b_ginn_ng\" --out gaps.html\n"
+      "  tapeformer inspect runs/en-es --text \"And God said\" --target \"Y dijo Dios\"");
+  command->callback([o, text, target, mask, &exit_code] {
+    const auto given = [](const CLI::Option* option, const std::string& value) {
+      return option->count() > 0 ? std::optional(value) : std::nullopt;
+    };
+    run(*o, {.text = given(text, o->text), .target = given(target, o->target), .mask = given(mask, o->mask)});
+    exit_code = 0;
+  });
+}
+
+}  // namespace tapeformer
