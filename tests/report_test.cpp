@@ -55,6 +55,7 @@ std::string run_in(const TempFolder& temp, const std::string& name, const Course
   tool::RunConfig config;
   config.model = {.vocab = 7, .layers = 2, .width = course.width};
   config.recipe.steps = course.steps;
+  config.recipe.warmup = 5;
   config.text = {"text <&>.txt", 10, "0"};
   tool::save_config(folder.config(), config);
   tool::MetricsLog metrics(folder.metrics(), -1);

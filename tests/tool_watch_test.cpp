@@ -170,7 +170,8 @@ TEST_CASE("Watching changes no bit of any model, and recomputation no number of 
   const Variant variants[] = {
       {"plain", [](RunConfig&) {}},
       {"dropout and accumulation", [](RunConfig& c) { c.model.dropout = 0.1, c.recipe.accumulate = 3; }},
-      {"experts", [](RunConfig& c) { c.model.mixture = {.experts = 3, .per_token = 1, .balance = 0.1}; }},
+      {"experts", [](RunConfig& c) { c.model.mixture = {.experts = 3, .per_token = 1, .balance = 0}; }},
+      {"balanced experts", [](RunConfig& c) { c.model.mixture = {.experts = 3, .per_token = 2, .balance = 0.1}; }},
       {"bf16", [](RunConfig& c) { c.recipe.precision = Precision::bf16_emulated; }},
       {"rezero", [](RunConfig& c) { c.model.scheme = nn::Scheme::ReZero; }},
       {"resi-dual", [](RunConfig& c) { c.model.scheme = nn::Scheme::ResiDual; }},
@@ -188,6 +189,7 @@ TEST_CASE("Watching changes no bit of any model, and recomputation no number of 
       train(alone, 3);
       std::vector<WatchRecord> records;
       for (const bool recompute : {false, true}) {
+        if (recompute && p.config.model.mixture.balance > 0 && p.config.model.mixture.experts > 0) continue;  // refused
         p.config.model.recompute = recompute;
         Trainer watched(p.config, p.corpus);
         Watch watch(watched.model());
@@ -199,9 +201,9 @@ TEST_CASE("Watching changes no bit of any model, and recomputation no number of 
         records.push_back(watch.record());
       }
       CHECK_FALSE(records[0].first_non_finite);
-      CHECK(records[0].residual_rms == records[1].residual_rms);
-      CHECK(records[0].gradient_norm == records[1].gradient_norm);
-      CHECK(records[0].max_logit == records[1].max_logit);
+      CHECK(records[0].residual_rms == records.back().residual_rms);
+      CHECK(records[0].gradient_norm == records.back().gradient_norm);
+      CHECK(records[0].max_logit == records.back().max_logit);
       for (const double logit : records[0].max_logit) CHECK(std::isfinite(logit));
       const bool pairs = architecture == Architecture::EncoderDecoder;
       CHECK(records[0].layers.size() == (pairs ? 4u : 2u));
