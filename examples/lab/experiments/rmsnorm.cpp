@@ -123,7 +123,7 @@ Fields measure(const Cell& cell) {
 
 double seconds(const Cell& cell) {
   const std::string& kind = cell.text("kind");
-  return kind == "op" ? 1 : kind == "speed" ? 3 * training_seconds(cell) : training_seconds(cell);
+  return kind == "op" ? 0.2 : kind == "speed" ? 1.2 * training_seconds(cell) : training_seconds(cell);
 }
 
 // One time, or speed, to another, in the cells of a kind and with a width.

@@ -16,11 +16,9 @@ constexpr int64_t letters = 16;
 constexpr int32_t begin = letters;  // what the decoder reads first
 
 std::vector<Cell> cells(Size size) {
-  const bool full = size == Size::full;
-  return grid({{"scheme", {"post", "pre", "deepnorm"}},
-               {"warmup", {0, 0.2}},
-               {"lr", full ? std::vector<Value>{1e-3, 4e-3, 1.6e-2} : std::vector<Value>{4e-3}}},
-              {{"layers", 6}, {"width", 32}, {"context", 8}, {"rows", 32}, {"steps", 600}});
+  const Fields fixed{{"layers", 6}, {"width", 32}, {"context", 8}, {"rows", 32}, {"steps", 600}};
+  if (size == Size::quick) return grid({{"scheme", {"post", "pre"}}, {"warmup", {0, 0.2}}, {"lr", {4e-3}}}, fixed);
+  return grid({{"scheme", {"post", "pre", "deepnorm"}}, {"warmup", {0, 0.2}}, {"lr", {1e-3, 4e-3, 1.6e-2}}}, fixed);
 }
 
 // Rows of random letters, and their translation: the last letter first, letter a as 5·a + 3 mod 16.
@@ -119,14 +117,17 @@ const Registration registration({
                  "编码器-解码器结构的 Post-LN 学习翻译是否需要预热？其他方案呢？"},
     .setup =
         {"8 random letters of 16, to be written in reverse with each letter replaced; 6 + 6 layers, width 32, 32 rows, "
-         "600 steps of Adam (0.9, 0.98). Exact match of 256 new texts stands in for BLEU. The quick run has one of "
-         "three "
-         "rates.",
+         "600 steps of Adam (0.9, 0.98). Exact match of 256 new texts stands in for BLEU. The quick run has Post-LN "
+         "and "
+         "Pre-LN at 4e-3 alone, the full run two rates more and DeepNorm. The number of steps was chosen after two "
+         "runs "
+         "with seed 1, Pre-LN without and Post-LN with warm-up, which both learned it.",
          "16 个字母中随机取 8 个，倒序并逐字母替换；6+6 层，宽度 32，每批 32 行，Adam (0.9, 0.98) 训练 600 步。以 256 "
-         "条新文本的完全匹配率代替 BLEU。quick 只含三个学习率之一。"},
+         "条新文本的完全匹配率代替 BLEU。quick 只含 Post-LN 与 Pre-LN、学习率 4e-3；full 另有两个学习率和 "
+         "DeepNorm。步数是在种子 1 的两次预试验（无预热的 Pre-LN、有预热的 Post-LN，均学会）之后选定的。"},
     .source = "Xiong et al. 2020, arXiv 2002.04745, figure 2, on IWSLT-14 translation",
     .cells = cells,
-    .seconds = [](const Cell& cell) { return 2.4 * training_seconds(cell); },
+    .seconds = [](const Cell& cell) { return 3.3 * training_seconds(cell); },
     .measure = measure,
     .figures = figures,
     .claims =
