@@ -74,6 +74,8 @@ TEST_CASE("a bootstrap interval holds the mean, is the same each time, and is as
   CHECK(std::isnan(bootstrap({1, 2}).low));
   CHECK(std::isnan(bootstrap({1, 2, nan}).high));
   CHECK(with_interval({3, 3, 3}) == "3.000 (3.000 … 3.000)");
+  CHECK(with_interval({3}) == to_string(estimate({3})));
+  CHECK(with_interval({nan, nan, nan}) == "-");
 }
 
 TEST_CASE("a slope of logarithms is the power of a power law", "[lab]") {

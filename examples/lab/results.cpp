@@ -57,7 +57,9 @@ Interval bootstrap(const std::vector<double>& numbers) {
 }
 
 std::string with_interval(const std::vector<double>& numbers) {
+  if (estimate(numbers).count == 0) return "-";
   const Interval interval = bootstrap(numbers);
+  if (std::isnan(interval.low)) return to_string(estimate(numbers));
   return fmt::format("{:.3f} ({:.3f} … {:.3f})", estimate(numbers).mean, interval.low, interval.high);
 }
 

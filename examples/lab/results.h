@@ -38,7 +38,7 @@ struct Interval {
 /// numbers with replacement. The draws are fixed: the same numbers give the same interval. NaN when one of them is not
 /// finite, and for fewer than three. Efron 1979. With few numbers it is narrower than it should be.
 Interval bootstrap(const std::vector<double>& numbers);
-/// "1.60 (1.42 … 1.71)": the mean with this interval.
+/// "1.600 (1.420 … 1.710)": the mean with this interval, or as to_string where there is none.
 std::string with_interval(const std::vector<double>& numbers);
 
 /// The slope of a straight line through (log x, log y) by least squares; NaN when fewer than two points are positive.

@@ -10,10 +10,8 @@ namespace tape::inline TAPE_ABI::lab {
 
 namespace {
 
-constexpr double lowest = 1e-5;
-
 std::vector<Cell> cells(Size size) {
-  const Fields fixed{{"width", 32}, {"context", 16}, {"rows", 8}, {"steps", 700}, {"lowest", lowest}, {"highest", 0.3}};
+  const Fields fixed{{"width", 32}, {"context", 16}, {"rows", 8}, {"steps", 700}, {"lowest", 1e-5}, {"highest", 0.3}};
   const Sweep schemes{"scheme", {"post", "deepnorm", "pre", "keel"}};
   if (size == Size::quick) return grid({{"layers", {8, 32}}, schemes}, fixed);
   std::vector<Cell> all = grid({{"layers", {8, 32, 128}}, schemes}, fixed);
@@ -27,8 +25,8 @@ std::vector<Cell> cells(Size size) {
 // its least average, after which it got no better at all: more than it bears, so that ratios to it are too small.
 Fields measure(const Cell& cell) {
   const int64_t steps = cell.integer("steps");
-  const double factor = std::pow(cell.number("highest") / lowest, 1 / static_cast<double>(steps));
-  const optim::Schedule ramp = optim::exponential(lowest, factor);
+  const double factor = std::pow(cell.number("highest") / cell.number("lowest"), 1 / static_cast<double>(steps));
+  const optim::Schedule ramp = optim::exponential(cell.number("lowest"), factor);
   double average = std::log(static_cast<double>(tool::MarkovSource::vocab));
   double best = average;
   int64_t last_good = 0;
