@@ -170,8 +170,9 @@ Tensor SelfAttention::operator()(const Tensor& x, const AttentionMask& mask, con
       k = all.keys;
       v = all.values;
     }
-    z = attention(tap(config.name, "hook_q", q, where), tap(config.name, "hook_k", k, where), v, options,
-                  &context.random(), where);
+    const Tensor tapped_q = tap(config.name, "hook_q", q, where);
+    const Tensor tapped_k = tap(config.name, "hook_k", k, where);
+    z = attention(tapped_q, tapped_k, v, options, &context.random(), where);
   } else {  // the first heads are those of queries and keys
     const Tensor ready = turned(config, packed, config.heads + config.key_heads(), first, where);
     z = attention_packed(tap(config.name, "hook_qkv", ready, where), options, &context.random(), where);
