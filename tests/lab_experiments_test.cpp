@@ -10,6 +10,7 @@
 #include <set>
 
 #include "catch.h"
+#include "support/temp_folder.h"
 
 namespace tape::inline TAPE_ABI::test {
 
@@ -93,6 +94,15 @@ TEST_CASE("the same cell gives the same numbers, another seed others", "[lab]") 
     CHECK(to_json(e.measure(first_with(e, small, 1))) == once);
     CHECK(to_json(e.measure(first_with(e, small, 2))) != once);
   }
+}
+
+TEST_CASE("the file to copy has under 60 lines, and a copy under another name is one more experiment", "[lab]") {
+  const std::string file = read_file(TAPE_SOURCE_DIR "/examples/lab/experiments/text_warmup.cpp");
+  CHECK(std::ranges::count(file, '\n') < 60);
+  const Experiment& copy = experiment("copied-experiment");  // made by tests/CMakeLists.txt
+  CHECK(copy.cells(Size::quick) == experiment("text-warmup").cells(Size::quick));
+  CHECK(copy.claims.size() == 1);
+  CHECK(experiments().back().name == "copied-experiment");
 }
 
 TEST_CASE("an unknown experiment is answered with the names of all", "[lab]") {

@@ -54,6 +54,30 @@ TEST_CASE("an estimate is the mean and the sample deviation of finite numbers", 
   CHECK(to_string(estimate({1.6, 1.62, 1.58})) == "1.600 ± 0.020");
 }
 
+TEST_CASE("a bootstrap interval holds the mean, is the same each time, and is as wide as the numbers differ", "[lab]") {
+  const std::vector<double> numbers{1, 2, 4, 7, 11};
+  const Interval i = bootstrap(numbers);
+  CHECK(i.low < 5);
+  CHECK(i.high > 5);
+  CHECK(i.low >= 1);
+  CHECK(i.high <= 11);
+  CHECK(bootstrap(numbers).low == i.low);
+  const Interval same = bootstrap({3, 3, 3, 3});
+  CHECK(same.low == 3);
+  CHECK(same.high == 3);
+  const Interval wide = bootstrap({5 - 40, 5 - 30, 5 - 10, 5 + 20, 5 + 60});
+  CHECK(wide.high - wide.low == Approx(10 * (i.high - i.low)));
+  // Three numbers of which one is 1: all three draws are 0 in 8 of 27 samples, and 1 in 1 of 27, more than 2.5 %.
+  const Interval three = bootstrap({0, 0, 1});
+  CHECK(three.low == 0);
+  CHECK(three.high == 1);
+  CHECK(std::isnan(bootstrap({1, 2}).low));
+  CHECK(std::isnan(bootstrap({1, 2, nan}).high));
+  CHECK(with_interval({3, 3, 3}) == "3.000 (3.000 … 3.000)");
+  CHECK(with_interval({3}) == to_string(estimate({3})));
+  CHECK(with_interval({nan, nan, nan}) == "-");
+}
+
 TEST_CASE("a slope of logarithms is the power of a power law", "[lab]") {
   CHECK(log_slope({2, 4, 8, 16}, {3, 3 / std::sqrt(2.0), 1.5, 1.5 / std::sqrt(2.0)}) == Approx(-0.5));
   CHECK(log_slope({1, 10, 100}, {7, 7, 7}) == Approx(0).margin(1e-12));

@@ -1,5 +1,11 @@
 // Experiment: what is asked, the cells that answer it, how one cell is measured, and what follows. Each stands in a
-// file of its own under experiments/, and to add one is to copy the shortest of them: nothing else has to be changed.
+// file of its own under experiments/. To add one:
+//
+//   1. copy experiments/text_warmup.cpp, which has all the parts in under 60 lines, to experiments/NAME.cpp
+//   2. give it a .name and a .place that no other has, and your cells, figures, texts and claims. What trains a GPT on
+//      one of the lab's data needs no measure function of its own (measures.h); norm_outliers.cpp has one
+//   3. build, and `tapeformer lab run NAME`. Nothing else has to be changed: tests check that the texts are there in
+//      both languages, that quick cells are among the full ones, and that claims do not hold without data
 #pragma once
 
 #include <functional>

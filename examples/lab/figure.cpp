@@ -50,7 +50,9 @@ std::string svg_of(const Curves& c, Language language) {
     bool drawn = false;
     for (const CurvePoint& p : curve.points) {
       series.points.push_back({p.x, p.y.mean});
-      series.spread.push_back({p.y.mean - p.y.sd, p.y.mean + p.y.sd});
+      // On a logarithmic axis as far down as up: mean - sd may be no number that it has.
+      const double low = c.log_y ? p.y.mean * p.y.mean / (p.y.mean + p.y.sd) : p.y.mean - p.y.sd;
+      series.spread.push_back({low, p.y.mean + p.y.sd});
       if (p.failed) series.crosses.push_back({p.x, p.y.mean});
       drawn = drawn || (std::isfinite(p.y.mean) && (p.y.mean > 0 || !c.log_y) && (p.x > 0 || !c.log_x));
     }

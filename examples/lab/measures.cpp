@@ -4,8 +4,10 @@
 #include <cmath>
 #include <map>
 
+#include <tape/core/error.h>
 #include <tape/core/ops.h>
 #include <tape/core/probe.h>
+#include <tape/examples/lab/small_text.h>
 #include <tape/optim/adam.h>
 #include <tape/optim/clip.h>
 
@@ -25,7 +27,7 @@ double mean_square(const Tensor& x) {
 }  // namespace
 
 nn::ModelConfig model_config(const Cell& cell, int64_t context) {
-  nn::ModelConfig config{.vocab = tool::MarkovSource::vocab,
+  nn::ModelConfig config{.vocab = data_of(cell).vocab,
                          .context = context,
                          .layers = cell.integer("layers"),
                          .heads = static_cast<int64_t>(number_or(cell, "heads", 4)),
@@ -65,8 +67,21 @@ const tool::MarkovSource& language() {
   return source;
 }
 
+const Data& data_of(const Cell& cell) {
+  static const Data markov{
+      tool::MarkovSource::vocab, language().unigram_entropy(), language().entropy(),
+      [](int64_t rows, int64_t context, int64_t index) { return language().batch(rows, context, index); }};
+  static const Data text{
+      small_text().vocab(), small_text().unigram_entropy(), small_text().bigram_entropy(),
+      [](int64_t rows, int64_t context, int64_t index) { return small_text().batch(rows, context, index); }};
+  if (!cell.has("data")) return markov;
+  if (cell.text("data") != "text")
+    throw Error("\"data\" of a cell can only be \"text\": leave it out for the language");
+  return text;
+}
+
 tool::Batch batch_of(const Cell& cell, int64_t rows, int64_t context, int64_t index) {
-  return language().batch(rows, context, cell.integer("seed") * 1'000'000 + index);
+  return data_of(cell).batch(rows, context, cell.integer("seed") * 1'000'000 + index);
 }
 
 Snapshot snapshot(const nn::GPT& model, const Cell& cell, int64_t batches, double alpha) {
@@ -98,19 +113,17 @@ Snapshot snapshot(const nn::GPT& model, const Cell& cell, int64_t batches, doubl
   return s;
 }
 
-double stuck_loss() {
-  static const double loss = language().unigram_entropy() - 0.1;
-  return loss;
+double stuck_loss(const Data& data) {
+  return data.unigram_entropy - 0.1;
 }
 
-Course train(const std::function<Tensor(const Ids&, const nn::Context&)>& model, optim::Optimizer& optimizer,
-             const Cell& cell, const Training& training, const std::function<bool(int64_t, double)>& stop) {
+Course train(const std::function<Tensor(int64_t)>& loss_of, optim::Optimizer& optimizer, const Training& training,
+             double stuck, const std::function<bool(int64_t, double)>& stop) {
   Course course;
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (int64_t step = 0; step < training.steps; ++step) {
-    const tool::Batch batch = batch_of(cell, training.rows, training.context, step);
     Tape tape;
-    const Tensor loss = cross_entropy(model(batch.input, nn::training(step)), batch.target);
+    const Tensor loss = loss_of(step);
     const auto value = static_cast<double>(loss.item());
     if (!std::isfinite(value)) break;
     course.losses.push_back(value);
@@ -125,8 +138,17 @@ Course train(const std::function<Tensor(const Ids&, const nn::Context&)>& model,
   double sum = 0;
   for (std::size_t i = course.losses.size() - counted; i < course.losses.size(); ++i) sum += course.losses[i];
   course.final_loss = sum / static_cast<double>(counted);
-  course.failed = !(course.final_loss <= stuck_loss());
+  course.failed = !(course.final_loss <= stuck);
   return course;
+}
+
+Course train(const std::function<Tensor(const Ids&, const nn::Context&)>& model, optim::Optimizer& optimizer,
+             const Cell& cell, const Training& training, const std::function<bool(int64_t, double)>& stop) {
+  const auto loss = [&](int64_t step) {
+    const tool::Batch batch = batch_of(cell, training.rows, training.context, step);
+    return cross_entropy(model(batch.input, nn::training(step)), batch.target);
+  };
+  return train(loss, optimizer, training, stuck_loss(data_of(cell)), stop);
 }
 
 Course train(const nn::GPT& model, const Cell& cell, const Training& training,
@@ -138,11 +160,15 @@ Course train(const nn::GPT& model, const Cell& cell, const Training& training,
 
 Fields measure_training(const Cell& cell) {
   const int64_t steps = cell.integer("steps");
-  return fields_of(train(model_of(cell), cell,
-                         {.steps = steps,
-                          .rows = cell.integer("rows"),
-                          .context = cell.integer("context"),
-                          .rate = warmed(cell.number("lr"), cell.number("warmup"), steps)}));
+  const double lr = cell.number("lr");
+  const auto rising = static_cast<int64_t>(std::lround(cell.number("warmup") * static_cast<double>(steps)));
+  const bool decays = number_or(cell, "decay", 0) > 0;
+  return fields_of(train(
+      model_of(cell), cell,
+      {.steps = steps,
+       .rows = cell.integer("rows"),
+       .context = cell.integer("context"),
+       .rate = optim::warmup(rising, lr).then(decays ? optim::linear(steps - rising, lr, 0) : optim::constant(lr))}));
 }
 
 double training_seconds(const Cell& cell) {

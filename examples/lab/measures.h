@@ -27,8 +27,16 @@ void start_alike(const ParameterList& parameters, Seed seed);
 /// model_config and start_alike with the cell's "context" and "seed".
 nn::GPT model_of(const Cell& cell);
 
-/// The language of all trainings; its first seed is fixed, so that all runs have the same entropy to reach.
+/// The language of most trainings; its first seed is fixed, so that all runs have the same entropy to reach.
 const tool::MarkovSource& language();
+/// What a cell's model learns: language(), or with the cell's "data" = "text" the small text of small_text.h.
+struct Data {
+  int64_t vocab = 0;
+  double unigram_entropy = 0;  ///< in nats
+  double bigram_entropy = 0;   ///< of a token, given the one before
+  std::function<tool::Batch(int64_t rows, int64_t context, int64_t index)> batch = {};
+};
+const Data& data_of(const Cell& cell);
 /// Batch number `index` of the run with this seed: runs of different seeds see different batches.
 tool::Batch batch_of(const Cell& cell, int64_t rows, int64_t context, int64_t index);
 
@@ -56,8 +64,11 @@ struct Course {
   double final_loss = std::numeric_limits<double>::quiet_NaN();  ///< mean of the last tenth
   bool failed = false;  ///< not finite, or stuck: not 0.1 nat below what counting single letters gives
 };
-/// Trains any model, a function from ids to logits, by any optimizer. `stop`, if given, sees each step's loss and ends
-/// the training by returning true.
+/// Trains by any optimizer what `loss` gives for each step. `stop`, if given, sees each step's loss and ends the
+/// training by returning true; `stuck` is the final loss from which on it has failed.
+Course train(const std::function<Tensor(int64_t step)>& loss, optim::Optimizer& optimizer, const Training& training,
+             double stuck, const std::function<bool(int64_t step, double loss)>& stop = {});
+/// The same for any model, a function from ids to logits, on its cell's data.
 Course train(const std::function<Tensor(const Ids&, const nn::Context&)>& model, optim::Optimizer& optimizer,
              const Cell& cell, const Training& training,
              const std::function<bool(int64_t step, double loss)>& stop = {});
@@ -65,14 +76,14 @@ Course train(const std::function<Tensor(const Ids&, const nn::Context&)>& model,
 /// The same for a GPT and Adam as in the papers: β = (0.9, 0.98), ε = 1e-9.
 Course train(const nn::GPT& model, const Cell& cell, const Training& training,
              const std::function<bool(int64_t step, double loss)>& stop = {});
-/// Trains a cell's model, by Adam without clipping, with its "lr", "warmup" (a share of the steps; then lr stays),
-/// "steps", "rows" and "context", and gives {"loss", "failed"}.
+/// Trains a cell's model, by Adam without clipping, with its "lr", "warmup" (a share of the steps; then lr stays, or
+/// with "decay" = 1 falls in a straight line to 0), "steps", "rows" and "context", and gives {"loss", "failed"}.
 Fields measure_training(const Cell& cell);
 /// A guess for the seconds that measure_training takes.
 double training_seconds(const Cell& cell);
 
 /// Loss from which on a run counts as stuck, in nats: unigram entropy less 0.1.
-double stuck_loss();
+double stuck_loss(const Data& data = data_of({}));
 
 /// {"loss", "failed"} of a course.
 Fields fields_of(const Course& course);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <tape/core/random.h>
+
 namespace tape::inline TAPE_ABI::lab {
 
 Estimate estimate(const std::vector<double>& numbers) {
@@ -37,6 +39,28 @@ std::string to_string(const Estimate& e) {
   const int shown = std::clamp(decimals, 0, 6);
   return e.count == 1 ? fmt::format("{:.{}f}", e.mean, shown)
                       : fmt::format("{:.{}f} ± {:.{}f}", e.mean, shown, e.sd, shown);
+}
+
+Interval bootstrap(const std::vector<double>& numbers) {
+  constexpr std::size_t samples = 10'000;
+  const std::size_t n = numbers.size();
+  if (n < 3 || estimate(numbers).not_finite > 0) return {};
+  const Draw draw = Random::named(Seed{1}, "bootstrap").next();
+  std::vector<double> means(samples);
+  for (std::size_t s = 0; s < samples; ++s) {
+    for (std::size_t i = 0; i < n; ++i)
+      means[s] += numbers[static_cast<std::size_t>(draw.below(s * n + i, static_cast<int64_t>(n)))];
+    means[s] /= static_cast<double>(n);
+  }
+  std::ranges::sort(means);
+  return {means[samples / 40], means[samples - 1 - samples / 40]};
+}
+
+std::string with_interval(const std::vector<double>& numbers) {
+  if (estimate(numbers).count == 0) return "-";
+  const Interval interval = bootstrap(numbers);
+  if (std::isnan(interval.low)) return to_string(estimate(numbers));
+  return fmt::format("{:.3f} ({:.3f} … {:.3f})", estimate(numbers).mean, interval.low, interval.high);
 }
 
 double log_slope(const std::vector<double>& x, const std::vector<double>& y) {
@@ -103,10 +127,10 @@ Estimate Results::each(const std::function<double(const Row&)>& f) const {
   return estimate(all);
 }
 
-Estimate Results::over_seeds(const std::function<double(const Results&)>& f) const {
+std::vector<double> Results::by_seed(const std::function<double(const Results&)>& f) const {
   std::vector<double> all;
   for (const double seed : numbers("seed")) all.push_back(f(where(Fields{{"seed", seed}})));
-  return estimate(all);
+  return all;
 }
 
 }  // namespace tape::inline TAPE_ABI::lab

@@ -5,6 +5,39 @@ namespace tape::inline TAPE_ABI::lab {
 
 const std::vector<Statement>& unmeasured_statements() {
   static const std::vector<Statement> all{
+      {{"Large models of today use three kinds of normalisation: LayerNorm, RMSNorm and DeepNorm.",
+        "当前主流大模型使用的 Normalization 主要有三类：Layer Norm、RMS Norm、Deep Norm。"},
+       {"These answer two questions: LayerNorm and RMSNorm say which statistic a row is divided by, DeepNorm where a "
+        "norm "
+        "stands and how skip and weights are scaled; DeepNorm's own statistic is LayerNorm (Wang et al. 2022, arXiv "
+        "2203.00555, section 4.1). Of known large models GLM-130B uses it, with other constants.",
+        "三者回答的是两个问题：LayerNorm 与 RMSNorm 是用什么统计量归一化；DeepNorm "
+        "是归一化放在哪里、跳跃连接与权重如何缩放，它用的统计量仍是 LayerNorm（Wang 等 2022，arXiv 2203.00555，第 4.1 "
+        "节）。已知的大模型中 GLM-130B 使用它，但常数不同。"}},
+      {{"Transformers converge slowly.", "Transformer 优化过程收敛速度慢。"},
+       {"Xiong et al. 2020 (section 4) say it of Post-LN with its warm-up: on IWSLT-14 Pre-LN is after 9 epochs where "
+        "Post-LN is after 15.",
+        "Xiong 等 2020（第 4 节）指的是带预热的 Post-LN：在 IWSLT-14 上，Pre-LN 第 9 轮相当于 Post-LN 第 15 轮。"}},
+      {{"After much tuning Post-LN sometimes reaches the best result.",
+        "Post-LN 经过大量调整有时能达到较好的最佳结果。"},
+       {"The DeepNet paper agrees: where Post-LN converges, Pre-LN is 0.5 to 1.0 BLEU behind (Wang et al. 2022, "
+        "section "
+        "5). Differences of that kind can not be seen in minutes on a CPU.",
+        "DeepNet 论文与此一致：在 Post-LN 能收敛时，Pre-LN 低 0.5~1.0 BLEU（Wang 等 2022，第 5 节）。这类差别无法用 "
+        "CPU "
+        "上几分钟的训练看出。"}},
+      {{"β scales the first weights of attention and feed-forward.", "β 乘在 Attention、FFN 等的初始化权重上。"},
+       {"Not on all of attention: on feed-forward, value and output weights; queries and keys keep gain 1 (Wang et al. "
+        "2022, section 4.1). The experiment deepnorm-constants has the article's way as one of its variants.",
+        "并非注意力的全部权重：只用于前馈、value 与输出权重，query 与 key 的增益仍为 1（Wang 等 2022，第 4.1 "
+        "节）。实验 "
+        "deepnorm-constants 含有文章的做法。"}},
+      {{"RMSNorm has ε inside the root and no bias.", "RMSNorm：RMS = √(mean(x²) + ε)，没有 β。"},
+       {"The paper's formula has no ε (Zhang & Sennrich 2019, equation 4) and keeps a bias behind the norm (equation "
+        "5); "
+        "its PyTorch program adds ε outside of the root, LLaMA's inside.",
+        "论文公式没有 ε（Zhang 与 Sennrich 2019，式 4），归一化之后仍有偏置（式 5）；其 PyTorch 程序把 ε 加在根号之外，"
+        "LLaMA 则在根号之内。"}},
       {{"Xiong et al. proposed two placements of LayerNorm.",
         "论文《On Layer Normalization in the Transformer "
         "Architecture》提出了两种 Layer Normalization 方式。"},

@@ -1,5 +1,5 @@
 // How deep can each scheme go?
-#include <algorithm>
+#include <limits>
 
 #include <tape/examples/lab/experiment.h>
 #include <tape/examples/lab/measures.h>
@@ -8,13 +8,32 @@ namespace tape::inline TAPE_ABI::lab {
 
 namespace {
 
+// Depths from 200 on have fewer rates and schemes, since 1,000 layers take three minutes for each cell.
 std::vector<Cell> cells(Size size) {
-  const Fields fixed{{"width", 16}, {"heads", 2}, {"context", 16}, {"rows", 8}, {"steps", 200}, {"warmup", 0.1}};
-  const Sweep schemes{"scheme", {"post", "pre", "deepnorm", "admin", "keel"}};
-  if (size == Size::quick) return grid({{"layers", {12, 100}}, schemes, {"lr", {1e-3, 4e-3}}}, fixed);
-  std::vector<Cell> all = grid({{"layers", {6, 12, 24, 50, 100, 200}}, schemes, {"lr", {2.5e-4, 1e-3, 4e-3}}}, fixed);
-  for (const Cell& cell : grid({{"layers", {500, 1000}}, schemes, {"lr", {2.5e-4, 1e-3}}}, fixed)) all.push_back(cell);
+  const Fields fixed{{"width", 32},  {"heads", 2},    {"context", 32}, {"rows", 8},
+                     {"steps", 300}, {"warmup", 0.1}, {"decay", 1}};
+  const Sweep main{"scheme", {"post", "pre", "deepnorm"}};
+  const Sweep all_schemes{"scheme", {"post", "pre", "deepnorm", "admin", "keel"}};
+  std::vector<Cell> all;
+  const auto add = [&](const std::vector<Value>& layers, const Sweep& schemes, const std::vector<Value>& rates) {
+    for (const Cell& cell : grid({{"layers", layers}, schemes, {"lr", rates}}, fixed)) all.push_back(cell);
+  };
+  if (size == Size::quick) {
+    add({6, 100}, main, {5e-4});
+    add({100}, {"scheme", {"post"}}, {2e-3});
+    return all;
+  }
+  add({6, 18, 50, 100}, all_schemes, {5e-4, 2e-3});
+  add({100, 200}, {"scheme", {"post"}}, {1.25e-4});
+  add({200}, main, {5e-4});
+  add({1000}, all_schemes, {7e-4});
   return all;
+}
+
+double least(const std::vector<double>& losses) {
+  double best = std::numeric_limits<double>::quiet_NaN();
+  for (const double loss : losses) best = !(best <= loss) ? loss : best;
+  return best;
 }
 
 // The least loss over the rates of each seed; failed when no rate works in that seed.
@@ -25,12 +44,7 @@ std::vector<Curve> best_curves(const Results& results) {
     for (const double layers : results.numbers("layers")) {
       const Results here = results.where(Fields{{"scheme", scheme}, {"layers", layers}});
       if (here.empty()) continue;
-      const Estimate best = here.over_seeds([](const Results& s) {
-        const std::vector<double> losses = s.values("loss");
-        double least = losses.front();
-        for (const double loss : losses) least = !(least <= loss) ? loss : least;
-        return least;
-      });
+      const Estimate best = here.over_seeds([](const Results& s) { return least(s.values("loss")); });
       curve.points.push_back({layers, best, best.not_finite > 0 || best.mean > stuck_loss()});
     }
     all.push_back(std::move(curve));
@@ -72,18 +86,33 @@ Criterion fails(const std::string& scheme, int layers, double expected) {
           expected};
 }
 
+// Loss at the best rate of each seed, less the entropy that no model can go below.
+Estimate above_entropy(const Results& results, const std::string& scheme, int layers) {
+  return results.where(Fields{{"scheme", scheme}, {"layers", layers}}).over_seeds([](const Results& s) {
+    return least(s.values("loss")) - language().entropy();
+  });
+}
+
 const Registration registration({
     .place = 7,
     .name = "depth-limit",
     .title = {"Depth limit", "深度极限"},
     .question = {"Up to which depth does each scheme learn at all?", "各方案最深到多少层还能学到东西？"},
     .setup =
-        {"Width 16, 2 heads, 16 tokens, 8 rows, 200 steps of Adam, warm-up over 10 %, best of two or three rates. The "
-         "full run has 6 to 1,000 layers, the quick one 12 and 100. It tests what can be trained, not what depth is "
-         "good for.",
-         "宽度 16，2 头，16 个 token，每批 8 行，Adam 200 步，预热 10%，取两到三个学习率中最好的。full 为 6 至 1000 "
-         "层，quick 为 12、100 层。检验的是能否训练，而不是加深是否有益。"},
+        {"Width 32, 2 heads, 32 tokens, 8 rows, 300 steps of Adam (0.9, 0.98), warm-up over 10 %, then in a straight "
+         "line to 0. The quick run has 6 and 100 layers of three schemes. The full run has 6 to 100 layers with two "
+         "rates (Post-LN of 100 and 200 with a lower one besides), 200 layers of three schemes with one, and 1,000 "
+         "layers of all with one rate, 7e-4: in pilot runs of DeepNorm with seed 1, 5e-4 and 1e-3 gave the same loss. "
+         "An earlier version had width 16, 200 steps and a constant rate; there nothing came near the entropy. It "
+         "tests what can be trained, not what depth is good for.",
+         "宽度 32，2 头，32 个 token，每批 8 行，Adam (0.9, 0.98) 300 步，预热 10%，随后线性降到 0。quick 为三种方案的 "
+         "6、"
+         "100 层；full 为 6 至 100 层各两个学习率（Post-LN 在 100、200 层再加一个更低的），200 "
+         "层三种方案各一个学习率，1000 "
+         "层全部方案各一个学习率 7e-4（用 DeepNorm 种子 1 预试验 5e-4 与 1e-3，结果相同）。此前版本为宽度 16、200 "
+         "步、恒定学习率，其损失都离熵较远。检验的是能否训练，而不是加深是否有益。"},
     .source = "Wang et al. 2022, arXiv 2203.00555, section 5; Chen & Wei 2026, arXiv 2601.19895",
+    .version = 2,
     .cells = cells,
     .seconds = training_seconds,
     .measure = measure_training,
@@ -103,9 +132,13 @@ const Registration registration({
                 .paper = {"1,000 layers (500 + 500) train stably and give the best translations.",
                           "1000 层（500+500）稳定训练，翻译质量最好。"},
                 .source = "Wang et al. 2022, section 5",
-                .criteria = {fails("deepnorm", 1000, 0)},
-                .remark = {"In the full run only. Trained means better than counting letters.",
-                           "仅在 full 中检验。“训练成功”指优于只统计字母频率。"}},
+                .criteria = {{{"DeepNorm, 1,000 layers, loss above the bigram entropy (nats)",
+                               "DeepNorm，1000 层，损失超出二元熵的部分 (nat)"},
+                              [](const Results& r) { return above_entropy(r, "deepnorm", 1000); },
+                              -0.05,
+                              0.05}},
+                .remark = {"In the full run only: about three minutes for each seed on one core.",
+                           "仅在 full 中检验：每个种子单核约三分钟。"}},
                {.article = {"Only DeepNorm makes 1,000 layers possible: standard structures end at about 32.",
                             "DeepNorm 让 1000 层也能稳定训练，而标准结构只能到约 32 层。"},
                 .paper = {"Pre-LN was trained with 1,024 residual steps as well.", "Pre-LN 也曾训练到 1024 个残差步。"},

@@ -14,11 +14,15 @@ std::vector<Cell> cells(Size size) {
                  {"warmup", {0, 0.2}},
                  {"lr", {2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2}}},
                 fixed);
-  return grid({{"layers", {6, 12}},
-               {"scheme", {"post", "pre", "deepnorm"}},
-               {"warmup", {0, 0.025, 0.2}},
-               {"lr", {1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2}}},
-              fixed);
+  std::vector<Cell> all = grid({{"layers", {6}},
+                                {"scheme", {"post", "pre", "deepnorm"}},
+                                {"warmup", {0, 0.025, 0.2}},
+                                {"lr", {1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2}}},
+                               fixed);
+  const Sweep rates{"lr", {1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2}};
+  for (const Cell& cell : grid({{"layers", {12}}, {"scheme", {"post", "pre"}}, {"warmup", {0, 0.2}}, rates}, fixed))
+    all.push_back(cell);
+  return all;
 }
 
 std::vector<Figure> figures(const Results& results) {
@@ -57,11 +61,13 @@ const Registration registration({
     .question = {"Does Post-LN need a warm-up, and does Pre-LN do without?",
                  "Post-LN 是否必须预热？Pre-LN 能否不要预热？"},
     .setup = {"6 layers, width 32, 32 tokens, 8 rows, 600 steps of Adam (0.9, 0.98), no clipping, after the warm-up a "
-              "constant rate. Smaller and shorter than one would wish (width 64, 1,500 steps). The full run adds 12 "
-              "layers, DeepNorm, a short warm-up and a lower rate. Where no rate works, half of the lowest one counts.",
+              "constant rate. Smaller and shorter than one would wish (width 64, 1,500 steps). The full run adds "
+              "DeepNorm, a short warm-up and a lower rate, and 12 layers of Post-LN and Pre-LN. Where no rate works, "
+              "half of the lowest one counts.",
               "6 层，宽度 32，32 个 token，每批 8 行，Adam (0.9, 0.98) 训练 600 "
-              "步，不裁剪梯度，预热后学习率不变。规模小于理想设置（宽度 64，1500 步）。full 另有 12 "
-              "层、DeepNorm、短预热和更低的学习率。若没有任何学习率可用，按最低值的一半计。"},
+              "步，不裁剪梯度，预热后学习率不变。规模小于理想设置（宽度 64，1500 步）。full 另有 "
+              "DeepNorm、短预热和更低的学习率，以及 12 "
+              "层的 Post-LN 与 Pre-LN。若没有任何学习率可用，按最低值的一半计。"},
     .source = "Xiong et al. 2020, arXiv 2002.04745, figures 2 and 4",
     .cells = cells,
     .seconds = training_seconds,
