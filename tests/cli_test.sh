@@ -158,6 +158,31 @@ course stopped >course.stopped
 course whole >course.whole
 holds "and the same course" cmp course.stopped course.whole
 
+# A step of many batches stops between them, and leaves the run as it was after the step before
+stops_midway() { # stops_midway arguments...: is told to stop while its first step is under way
+  "$program" "$@" >out 2>err </dev/null &
+  pid=$!
+  for try in $(seq 300); do
+    grep -q '"step":0' midway/metrics.jsonl 2>/dev/null && break
+    sleep 0.1
+  done
+  sleep 0.5
+  kill -TERM $pid
+  wait $pid
+  code=$?
+  [ $code -eq 130 ]
+  verdict "tapeformer $* ends with 130" $? "exit code $code"$'\n'"$(cat err)"
+  holds "it answers at once" grep -q "^stopping  after this batch, and saving; Ctrl-C again stops at once" out
+  holds "it is stopped before the step" grep -q "^stopped   after step 0 of 3, all is saved" out
+  holds "no numbers of it are written" test "$(wc -l <midway/metrics.jsonl)" -eq 1
+}
+stops_midway train --text text.txt "${shape[@]}" --steps 3 --accumulate 100000 --log-every 1 --out midway
+cksum midway/*.safetensors >midway.before
+rm midway/metrics.jsonl
+stops_midway train --resume midway
+cksum midway/*.safetensors >midway.after
+holds "nor did it change the model" cmp midway.before midway.after
+
 refused "--lr can not be given with --resume" train --resume stopped --lr 0.1
 refused "--force can not be given with --resume" train --resume stopped --force
 refused "there is no file none/config.json" train --resume none

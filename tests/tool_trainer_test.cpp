@@ -200,6 +200,33 @@ TEST_CASE("Accumulated batches make the step of their mean gradient", "[tool][tr
   CHECK(result.gradient_norm == Approx(std::sqrt(squares)).epsilon(1e-4));
 }
 
+TEST_CASE("A step that is asked to stop between its batches leaves no trace", "[tool][training]") {
+  Problem problem = small_problem();
+  problem.config.recipe.accumulate = 4;
+  problem.config.recipe.ema = 0.9;
+  problem.config.model.dropout = 0.1;
+  Trainer stopped(problem.config, problem.tokens), plain(problem.config, problem.tokens);
+  for (int step = 0; step < 3; ++step) {
+    for (int batches = 0; batches < 4; ++batches) {
+      CAPTURE(step, batches);
+      int asked = 0;
+      CHECK(stopped.step(nullptr, [&] { return asked++ == batches; }).stopped);
+      CHECK(asked == batches + 1);
+      CHECK(stopped.steps() == step);
+    }
+    const tool::StepResult whole = stopped.step(nullptr, [] { return false; });
+    const tool::StepResult expected = plain.step();
+    CHECK_FALSE(whole.stopped);
+    CHECK(whole.loss == expected.loss);
+    CHECK(whole.gradient_norm == expected.gradient_norm);
+    CHECK(whole.tokens == expected.tokens);
+  }
+  const TempFolder folder;
+  stopped.save(folder / "stopped");
+  plain.save(folder / "plain");
+  CHECK(read_file(folder / "stopped") == read_file(folder / "plain"));
+}
+
 TEST_CASE("A checkpoint of another model or optimizer, or a damaged one, changes nothing", "[tool][training]") {
   const Threads guard(1);
   const TempFolder folder;

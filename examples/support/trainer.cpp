@@ -49,7 +49,7 @@ Trainer::Trainer(const RunConfig& config, Corpus corpus)
     ema_ = std::make_unique<optim::Ema>(parameters_, optim::EmaOptions{.decay = config.recipe.ema, .warmup = true});
 }
 
-void Trainer::compute_gradients(StepResult& result, Watch* watch) {
+void Trainer::compute_gradients(StepResult& result, Watch* watch, const std::function<bool()>& stop) {
   const Recipe& r = config_.recipe;
   // Batches may differ in how many targets they have: all are counted before the first is weighed. They are drawn twice
   // rather than kept.
@@ -60,6 +60,10 @@ void Trainer::compute_gradients(StepResult& result, Watch* watch) {
     result.tokens += count_tokens(batch);
   }
   for (int64_t i = 0; i < r.accumulate; ++i) {
+    if (stop && stop()) {
+      result.stopped = true;
+      return;
+    }
     const Batch batch = data_->training(r.batch, steps_ * r.accumulate + i);
     std::optional<Probe> probe;
     if (watch) probe.emplace(watch->batch());
@@ -77,11 +81,15 @@ void Trainer::compute_gradients(StepResult& result, Watch* watch) {
   if (watch) watch->gradients();
 }
 
-StepResult Trainer::step(Watch* watch) {
+StepResult Trainer::step(Watch* watch, const std::function<bool()>& stop) {
   const Recipe& r = config_.recipe;
   StepResult result{.rate = schedule_(steps_) * (plateau_ ? plateau_->lr() : 1)};
   if (watch) watch->begin(steps_ + 1);
-  compute_gradients(result, watch);
+  compute_gradients(result, watch, stop);
+  if (result.stopped) {
+    optimizer_->zero_grad();
+    return {.rate = result.rate, .stopped = true};
+  }
   result.gradient_norm = r.clip > 0 ? optim::clip_grad_norm(*optimizer_, r.clip) : optim::grad_norm(parameters_);
   result.finite = std::isfinite(result.loss) && std::isfinite(result.gradient_norm);
   if (!result.finite) {
