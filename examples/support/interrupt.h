@@ -8,9 +8,9 @@
 
 namespace tape::inline TAPE_ABI::tool {
 
-/// While it lives, the first SIGINT or SIGTERM is only noted, and answered on standard output at once; a second one ends
-/// the program as usual. A signal that the program was started with orders to ignore stays ignored. There may be one at
-/// a time.
+/// While it lives, the first SIGINT or SIGTERM is only noted, and answered on standard output at once; a second one
+/// ends the program as usual. A signal that the program was started with orders to ignore stays ignored. There may be
+/// one at a time.
 class Interrupt {
  public:
   /// `answer` is a line that says what happens now.

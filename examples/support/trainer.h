@@ -33,8 +33,8 @@ class Trainer {
   /// Builds and initialises everything. Throws Error for a config that can not be used.
   Trainer(const RunConfig& config, Corpus corpus);
 
-  /// One update of the model, which `watch`, if given, looks at. Call it while steps() < the recipe's steps. Before each
-  /// of its batches `stop`, if given, is asked whether to drop it: the next step begins anew.
+  /// One update of the model, which `watch`, if given, looks at. Call it while steps() < the recipe's steps. Before
+  /// each of its batches `stop`, if given, is asked whether to drop it: the next step begins anew.
   StepResult step(Watch* watch = nullptr, const std::function<bool()>& stop = {});
   /// Computes what step() begins with once more and updates nothing: to look at a step that failed. The record is
   /// thorough.
