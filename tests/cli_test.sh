@@ -212,6 +212,10 @@ stops_midway train --resume midway
 cksum midway/*.safetensors >midway.after
 holds "nor did it change the model" cmp midway.before midway.after
 
+cp -r stopped mixed
+ends_with 0 train --text text.txt "${long[@]}" --steps 5 --seed 9 --out another
+cp another/checkpoint.safetensors mixed/
+refused "mixed/checkpoint.safetensors belongs to another run" train --resume mixed --steps $((step + 9))
 refused "--lr can not be given with --resume" train --resume stopped --lr 0.1
 refused "--force can not be given with --resume" train --resume stopped --force
 refused "there is no file none/config.json" train --resume none

@@ -251,6 +251,9 @@ TEST_CASE("A checkpoint of another model or optimizer, or a damaged one, changes
   CHECK(has_parts(message_of([](RunConfig& c) { c.model.layers = 1; }), {path, "another model", "more tensors"}));
   CHECK(has_parts(message_of([](RunConfig& c) { c.recipe.optimizer = tool::OptimizerKind::SGD; }), {"sgd", "another"}));
 
+  CHECK(has_parts(message_of([](RunConfig& c) { c.recipe.seed = 7; }), {path, "another run", "-1 instead of ", "-7"}));
+  CHECK(has_parts(message_of([](RunConfig& c) { c.text.fingerprint = "f00d"; }), {path, "another run", "f00d-"}));
+
   const std::string good = read_file(path);
   write_file(path, good.substr(0, good.size() / 2));
   CHECK(has_parts(message_of([](RunConfig&) {}), {path}));

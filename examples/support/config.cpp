@@ -238,10 +238,6 @@ void require_positive(const char* field, int64_t value) {
   if (value < 1) throw Error(str(field, " must be at least 1, it is ", value));
 }
 
-}  // namespace
-
-namespace {
-
 void check_model(const RunConfig& config) {
   // Larger sizes are mistakes, and products of these still fit 64 bits.
   constexpr int64_t most = 1'000'000'000;

@@ -20,6 +20,11 @@ const RunConfig& checked(const RunConfig& config) {
   return config;
 }
 
+// What tells the run from others whose values would fit, too: its text and its seed.
+std::string name_of_run(const RunConfig& config) {
+  return str(config.text.fingerprint, "-", config.recipe.seed);
+}
+
 std::unique_ptr<const BatchSource> batches(const RunConfig& c, Corpus corpus) {
   const BatchOptions options{.context = c.model.context,
                              .vocab = c.model.vocab,
@@ -133,11 +138,13 @@ void Trainer::observe(double validation_loss) {
 }
 
 void Trainer::save(const std::string& path) const {
-  save_checkpoint(path, parameters_, *optimizer_, ema_.get(), steps_, plateau_ ? &*plateau_ : nullptr);
+  save_checkpoint(path, parameters_, *optimizer_, ema_.get(), steps_, name_of_run(config_),
+                  plateau_ ? &*plateau_ : nullptr);
 }
 
 void Trainer::load(const std::string& path) {
-  steps_ = load_checkpoint(path, parameters_, *optimizer_, ema_.get(), plateau_ ? &*plateau_ : nullptr);
+  steps_ = load_checkpoint(path, parameters_, *optimizer_, ema_.get(), name_of_run(config_),
+                           plateau_ ? &*plateau_ : nullptr);
 }
 
 }  // namespace tape::inline TAPE_ABI::tool
