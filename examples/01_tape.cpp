@@ -152,7 +152,11 @@ bool without_a_tape() {
 
 }  // namespace
 
-int main() {
+int main(int argc, char**) {
+  if (argc > 1) {
+    fmt::print(stderr, "01_tape: it takes no options\n");
+    return 2;
+  }
   const bool neuron = one_neuron();
   const bool twice = used_twice();
   const bool silent = without_a_tape();

@@ -33,6 +33,7 @@ mkdir -p build || fail "can not write to $root: make a copy of the project that 
 log=$root/build/quickstart.log
 : >"$log" || fail "can not write to $root/build"
 
+. examples/beginning_of.sh
 . examples/install_packages.sh
 if [ -n "$text" ]; then
   install_packages build tests || exit 1 # tests: one build folder serves both
@@ -57,12 +58,14 @@ tool=build/release/bin/tapeformer
 if [ -z "$text" ]; then
   text=build/data/kjv.txt
   prompt="In the beginning"
+  beginning=And
   if [ ! -s "$text" ]; then
     echo "== extracting the King James Bible"
     bash examples/extract_kjv.sh "$text" || exit 1
   fi
 else
   prompt=
+  beginning=$(beginning_of "$text")
 fi
 
 echo "== training"
@@ -94,7 +97,7 @@ $out/metrics.jsonl          the course of the training, one JSON object a line
 build/release/bin/                     the tool and the teaching programs
 
 == what to try next
-$tool sample --model $out --prompt "And" --temperature 0.7
+$tool sample --model $out --prompt $(printf '%q' "$beginning") --temperature 0.7
 $tool train --text $text --scheme deepnorm --norm rms --layers 24 --width 64 --out runs/deep
 $tool --help
 build/release/bin/03_schemes           Post-LN, Pre-LN and DeepNorm side by side

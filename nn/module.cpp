@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include <tape/core/name_list.h>
 #include <tape/core/pattern.h>
 #include <tape/core/safetensors.h>
 
@@ -25,11 +26,7 @@ std::string bytes_text(double bytes) {
 
 std::string listed(const char* what, const std::vector<std::string>& names) {
   if (names.empty()) return {};
-  constexpr std::size_t most = 8;
-  std::string text = str("\n  ", what, ": ");
-  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) text += str(i ? ", " : "", names[i]);
-  if (names.size() > most) text += str(" and ", names.size() - most, " more");
-  return text;
+  return str("\n  ", what, ": ", first_names(names));
 }
 
 // Throws one Error that names everything that does not fit between `list` and (name, shape) of `given`.

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <tape/core/error.h>
+#include <tape/core/name_list.h>
 
 namespace tape::inline TAPE_ABI::nn {
 
@@ -28,16 +29,16 @@ std::string_view find_name(Enum value, const std::array<Named<Enum>, count>& tab
   return find_name(value, table, &Named<Enum>::value);
 }
 
-/// The value of a name. Throws Error "unknown scheme "foo": choose one of post, pre, deepnorm".
+/// The value of a name. Throws Error "unknown scheme "foo": choose one of post, pre, deepnorm"; see choices_for().
 template <class Enum, class Row, std::size_t count>
 Enum find_value(std::string_view what, std::string_view name, const std::array<Row, count>& table,
                 Enum Row::*value_of) {
-  std::string known;
-  for (const Row& row : table) {
-    if (row.name == name) return row.*value_of;
-    known += str(known.empty() ? "" : ", ", row.name);
+  std::array<std::string_view, count> known;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (table[i].name == name) return table[i].*value_of;
+    known[i] = table[i].name;
   }
-  throw Error(str("unknown ", what, " \"", name, "\": choose one of ", known));
+  throw Error(str("unknown ", what, " \"", name, "\": ", choices_for(name, known)));
 }
 template <class Enum, std::size_t count>
 Enum find_value(std::string_view what, std::string_view name, const std::array<Named<Enum>, count>& table) {

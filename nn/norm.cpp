@@ -66,16 +66,19 @@ void check(const NormConfig& c) {
   const auto require = [&c](bool holds, const char* field, const char* rule) {
     if (!holds) throw Error(str("norm ", name_of(c.kind), ": ", field, " ", rule));
   };
+  const auto require_value = [&c](bool holds, const char* field, const char* rule, double value) {
+    if (!holds) throw Error(str("norm ", name_of(c.kind), ": ", field, " must be ", rule, ", it is ", value));
+  };
   const bool by_statistic = c.kind == NormKind::Layer || c.kind == NormKind::RMS;
-  require(c.eps >= 0 && std::isfinite(c.eps), "eps", "must be a finite number of at least 0");
-  require(c.kind != NormKind::Scale || c.eps > 0, "eps", "must be above 0");
+  require_value(c.eps >= 0 && std::isfinite(c.eps), "eps", "a finite number of at least 0", c.eps);
+  require_value(c.kind != NormKind::Scale || c.eps > 0, "eps", "above 0", c.eps);
   require(c.eps_place == EpsPlace::inside || by_statistic, "eps_place", "can only be outside for layer and rms");
   require(!c.unit_offset || (by_statistic && c.gain), "unit_offset", "is for layer and rms with a gain");
-  require(c.partial > 0 && c.partial <= 1, "partial", "must be above 0 and at most 1");
+  require_value(c.partial > 0 && c.partial <= 1, "partial", "above 0 and at most 1", c.partial);
   require(c.partial == 1 || c.kind == NormKind::RMS, "partial", "is for rms: other norms look at all columns");
   require(c.gain || c.kind != NormKind::Scale, "gain", "can not be left out: it is all that scale has");
   require(!c.bias.value_or(false) || c.kind != NormKind::Scale, "bias", "is not part of scale");
-  require(c.alpha > 0 && std::isfinite(c.alpha), "alpha", "must be a finite number above 0");
+  require_value(c.alpha > 0 && std::isfinite(c.alpha), "alpha", "a finite number above 0", c.alpha);
   require(c.alpha == NormConfig().alpha || is_pointwise(c.kind), "alpha", "is for dyt and derf");
 }
 

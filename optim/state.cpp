@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include <tape/core/name_list.h>
+
 namespace tape::inline TAPE_ABI::optim {
 
 namespace {
@@ -18,10 +20,6 @@ int64_t decode(const Tensor& tensor) {
     count = count * digit_base + static_cast<int64_t>(digit);
   }
   return count;
-}
-
-void add(std::string& list, const std::string& item) {
-  list += (list.empty() ? "" : ", ") + item;
 }
 
 }  // namespace
@@ -43,20 +41,20 @@ Tensor number_tensor(double number) {
 
 StateReader::StateReader(const State& state) {
   for (const auto& [name, tensor] : state) {
-    if (!tensors_.emplace(name, tensor).second) add(unexpected_, name + " (a second time)");
+    if (!tensors_.emplace(name, tensor).second) unexpected_.push_back(name + " (a second time)");
   }
 }
 
 Tensor StateReader::take(const std::string& name, const Shape& shape) {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) {
-    add(missing_, name);
+    missing_.push_back(name);
     return {};
   }
   const Tensor tensor = found->second;
   tensors_.erase(found);
   if (tensor && tensor.shape() == shape) return tensor;
-  add(mismatched_, str(name, " is ", tensor ? str(tensor.shape()) : "no tensor", " instead of ", shape));
+  mismatched_.push_back(str(name, " is ", tensor ? str(tensor.shape()) : "no tensor", " instead of ", shape));
   return {};
 }
 
@@ -64,7 +62,7 @@ int64_t StateReader::take_count(const std::string& name) {
   const Tensor tensor = take(name, {digits});
   if (!tensor) return 0;
   const int64_t count = decode(tensor);
-  if (count < 0) add(mismatched_, name + " does not hold the digits of a count");
+  if (count < 0) mismatched_.push_back(name + " does not hold the digits of a count");
   return count;
 }
 
@@ -72,16 +70,16 @@ double StateReader::take_number(const std::string& name) {
   const Tensor tensor = take(name, {digits});
   double number = 0;
   for (int64_t i = 0; tensor && i < digits; ++i) number += static_cast<double>(tensor.data()[i]);
-  if (!std::isfinite(number)) add(mismatched_, name + " does not hold a finite number");
+  if (!std::isfinite(number)) mismatched_.push_back(name + " does not hold a finite number");
   return number;
 }
 
 void StateReader::finish(const std::string& who) const {
-  std::string unexpected = unexpected_;
-  for (const auto& [name, tensor] : tensors_) add(unexpected, name);
+  std::vector<std::string> unexpected = unexpected_;
+  for (const auto& [name, tensor] : tensors_) unexpected.push_back(name);
   std::string why;
-  const auto list = [&why](const char* title, const std::string& names) {
-    if (!names.empty()) why += str(why.empty() ? "" : "; ", title, ": ", names);
+  const auto list = [&why](const char* title, const std::vector<std::string>& names) {
+    if (!names.empty()) why += str(why.empty() ? "" : "; ", title, ": ", first_names(names));
   };
   list("missing", missing_);
   list("unexpected", unexpected);

@@ -34,7 +34,7 @@ class StateReader {
 
  private:
   std::map<std::string, Tensor> tensors_;
-  std::string missing_, unexpected_, mismatched_;
+  std::vector<std::string> missing_, unexpected_, mismatched_;
 };
 
 }  // namespace tape::inline TAPE_ABI::optim

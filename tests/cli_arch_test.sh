@@ -101,7 +101,7 @@ ends_with 0 sample --model e --prompt "ab7" --temperature 0 --tokens 2
 holds "with at most so many characters" grep -qx "AB" out
 refused "the prompt is empty" sample --model e
 refused "the prompt has 9 characters, more than the model's context of 8" sample --model e --prompt ab1ab2ab3
-refused "--mask is for a bert" sample --model e --prompt ab1 --mask _
+refused "--mask is for a bert: the model in e is of architecture encdec" sample --model e --prompt ab1 --mask _
 sed -i 's/"architecture": "encdec"/"architecture": "gpt"/' e/config.json
 refused "for which a gpt needs a vocabulary of 14, but e/config.json says 16: the files are not of the same run" \
   sample --model e --prompt ab1
@@ -138,7 +138,7 @@ refused "decoder_layers must be at most" "${encdec[@]}" --decoder-layers 9000000
 refused "GiB of memory" "${encdec[@]}" --decoder-layers 900000000 --out run
 refused "GiB of memory" train --text text.txt "${shape[@]}" --experts 900000000 --out run
 refused "experts must be at most" train --text text.txt "${shape[@]}" --experts 9000000000000000000 --out run
-refused "per_token" train --text text.txt "${shape[@]}" --experts 2 --experts-per-token 3 --out run
+refused "--experts-per-token must be from 1 to --experts 2, it is 3" train --text text.txt "${shape[@]}" --experts 2 --experts-per-token 3 --out run
 
 # Options that would change nothing, and values that are none
 while read -r option; do
@@ -157,7 +157,30 @@ done <<END
 --optimizer sgd --beta2 0.9
 --optimizer adafactor --eps 1e-6
 --optimizer lion --eps 1e-6
+--scheme rezero --norm rms
+--scheme t-fixup --norm-eps 0.001
+--scheme t-fixup --no-norm-gain
+--scheme peri --embedding-norm
+--schedule constant --min-lr 0
+--schedule step --min-lr 0
+--schedule inverse_sqrt --min-lr 0
+--schedule noam --min-lr 0
+--optimizer schedule-free --min-lr 0
+--optimizer lion --decay coupled
 END
+for option in "--scheme olmo2 --qk-norm head" "--scheme olmo2 --qk-norm none" "--scheme hybrid --qk-norm full" \
+  "--scheme hybrid --qk-norm none" "--scheme keel --norm-bias true"; do
+  # shellcheck disable=SC2086
+  refused "contradicts --scheme" train --text text.txt "${shape[@]}" $option --out run
+done
+ends_with 0 train --text text.txt "${shape[@]}" --width 8 --context 16 --steps 1 --scheme olmo2 --qk-norm full --out same
+ends_with 0 train --text text.txt "${shape[@]}" --width 8 --context 16 --steps 1 --scheme t-fixup --qk-norm head --norm rms --out normed
+refused "norm layer: eps must be a finite number of at least 0, it is inf" \
+  train --text text.txt "${shape[@]}" --norm-eps inf --out run
+refused "norm dyt: alpha must be a finite number above 0, it is nan" \
+  train --text text.txt "${shape[@]}" --norm dyt --norm-alpha nan --out run
+refused "norm layer: partial must be above 0 and at most 1, it is 2" \
+  train --text text.txt "${shape[@]}" --norm-partial 2 --out run
 refused "--seed: must be at least 0, it is -1" train --text text.txt "${shape[@]}" --seed -1 --out run
 refused "--seed: must be at least 0, it is -1" sample --model g --seed -1
 refused "--norm-bias: 2 not in" train --text text.txt "${shape[@]}" --norm-bias 2 --out run
@@ -204,6 +227,9 @@ holds "JSON has the constant" grep -q '"alpha": 24.0' out
 ends_with 0 schemes --json
 holds "JSON has the norms" grep -q '"title": "ScaleNorm"' out
 refused 'unknown scheme "before"' schemes before
+ends_with 2 schemes before
+refused 'unknown scheme ""' schemes ""
+refused "--layers: must be from 1 to 100000, it is 0" schemes --layers 0
 refused "--layers" schemes --layers 0
 refused "--width must be a multiple of the 4 heads, it is 130" schemes --width 130
 

@@ -55,6 +55,7 @@ holds "and has a page" test -s stopped/report.html
 
 # Wrong input
 refused "lab" lab
+refused 'unknown experiment "rmsnrom": did you mean rmsnorm? Choose one of' lab run rmsnrom --out none
 refused 'unknown experiment "gradients": choose one of gradient-depth' lab run gradients --out none
 refused "NAME" lab run --out none
 refused "exclude each other" lab all --quick --full --out none

@@ -24,7 +24,9 @@ ends_with 0 schedule --compare linear,wsd --compare one_cycle
 holds "compared schedules stand side by side" grep -qE "step +cosine +linear +wsd +one_cycle$" out
 ends_with 0 schedule --schedule plateau
 holds "of plateau it says what can not be known" grep -q "as if the validation loss kept falling" out
-ends_with 0 schedule --steps 1 --warmup 0
+ends_with 0 schedule --steps 1 --warmup 0 --plot one.svg
+holds "one step is one" grep -q "^1 step, warm-up 0" out
+holds "and no step is negative" bash -c '! grep -q ">-[0-9.]*</text>" one.svg'
 ends_with 0 schedule --steps 1000000000
 if locale -a 2>/dev/null | grep -qiE '^C\.utf-?8$'; then
   LC_ALL=C.UTF-8 ends_with 0 schedule
@@ -63,6 +65,16 @@ holds "the same schedule gives the same picture" cmp before.svg log.svg
 # Wrong input
 refused 'unknown schedule "up": choose one of constant, linear, cosine' schedule --schedule up
 refused 'unknown schedule "up"' schedule --compare linear,up
+ends_with 2 schedule --schedule up
+refused 'unknown schedule "wsd-sqrt": did you mean wsd_sqrt? Choose one of' schedule --compare linear,wsd-sqrt
+refused "--log-y would change nothing here: it is for --plot" schedule --log-y
+refused "--title would change nothing here: it is for --plot" schedule --title rates
+refused "--beta2 would change nothing here: it is for --warmup untuned" schedule --beta2 7
+refused "--beta2 would change nothing here" schedule --warmup 10 --beta2 0.9
+refused "untuned_warmup: beta2" schedule --warmup untuned --beta2 7
+refused "--min-lr would change nothing here" schedule --schedule constant --min-lr 0
+refused "--min-lr would change nothing here" schedule --schedule noam --compare step,inverse_sqrt --min-lr 0
+ends_with 0 schedule --schedule constant --compare linear --min-lr 0
 refused "--compare names cosine a second time" schedule --compare cosine
 refused "at most 8 schedules can be compared" schedule --compare \
   linear,wsd,one_cycle,inverse_sqrt,cosine_restarts,step,wsd_sqrt,noam --plot many.svg

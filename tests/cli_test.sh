@@ -25,12 +25,14 @@ holds "the version names compiler and BLAS" grep -qE "^BLAS .*OpenBLAS" out
 
 # Command lines that make no sense
 refused "A command, train, sample, inspect, report, schedule, schemes or lab, is required"
-refused "paint" paint
+refused 'unknown command "paint": choose one of train, sample, inspect, schedule, schemes, lab, report' paint
+refused 'unknown command "trian": did you mean train? Choose one of train, sample' trian --text text.txt
 refused "--text is required" train
 refused "--colour" train --text text.txt --colour red
 refused "--layers" train --text text.txt --layers many
 refused "--layers" train --text text.txt --layers
 refused 'unknown scheme "before": choose one of post, pre, deepnorm' train --text text.txt --scheme before
+refused 'unknown scheme "DeepNrom": did you mean deepnorm? Choose one of post, pre' train --text text.txt --scheme DeepNrom
 refused 'unknown norm "batch": choose one of layer, rms' train --text text.txt --norm batch
 refused 'unknown precision "fp8": choose one of f32, bf16, bf16-emulated' train --text text.txt --precision fp8
 refused "unknown activation" train --text text.txt --activation step
@@ -62,12 +64,24 @@ refused "beta1" train --text text.txt --beta1 1 --out run
 refused "weight_decay" train --text text.txt --weight-decay -1 --out run
 refused "clip must be" train --text text.txt --clip -1 --out run
 refused "log-every must be at least 1" train --text text.txt --log-every 0 --out run
-refused "threads" train --text text.txt --threads 0 --out run
+refused "--threads: must be from 1 to 1024, it is 0" train --text text.txt --threads 0 --out run
+refused "--threads: must be from 1 to 1024, it is 99999999999" sample --model run --threads 99999999999
 refused "rotary positions need an even head size" train --text text.txt --width 12 --heads 4 --positions rotary --out run
 refused "GiB of memory" train --text text.txt --width 1000000 --out run
 refused "GiB of memory" train --text text.txt --layers 999999999 --out run
 refused "layers must be at most" train --text text.txt --layers 9223372036854775807 --out run
-refused "layers" train --text text.txt --layers 99999999999999999999 --out run
+
+# Whole numbers
+refused "--layers: must be at most 9223372036854775807, it is 99999999999999999999" \
+  train --text text.txt --layers 99999999999999999999 --out run
+refused "--layers: must be at least -9223372036854775808, it is -99999999999999999999" \
+  train --text text.txt --layers -99999999999999999999 --out run
+refused "--seed: must be at most 18446744073709551615, it is 18446744073709551616" \
+  train --text text.txt --seed 18446744073709551616 --out run
+for number in many 3.5 0x10 1e3 " 4" "4 " 4x +4 --4 ""; do
+  refused "--steps: must be a whole number in decimal digits, it is ${number:-empty}" \
+    train --text text.txt "--steps=$number" --out run
+done
 
 # Texts
 refused "there is no file nothing.txt" train --text nothing.txt --out run
@@ -94,6 +108,17 @@ refused "can not write to the output folder text.txt/run" train --text text.txt 
 refused "can not write to the output folder /proc/none/run" train --text text.txt "${tiny[@]}" --out /proc/none/run
 refused "--out must not be empty" train --text text.txt "${tiny[@]}" --out ""
 
+# A text is not written over by the run that learns it, whatever its name
+mkdir own && cp text.txt own/metrics.jsonl && cp text.txt own/report.html && ln -s ../text.txt own/config.json
+cksum own/* text.txt >own.before
+for text in own/metrics.jsonl own/report.html own/../own/metrics.jsonl text.txt; do
+  refused "$text would be replaced by the run, which writes its own own/" \
+    train --text "$text" "${tiny[@]}" --out own --force
+done
+cksum own/* text.txt >own.after
+holds "such a text is untouched" cmp own.before own.after
+rm -r own
+
 # A run
 ends_with 0 train --text text.txt "${tiny[@]}" --out a/run
 for file in config.json tokenizer.json metrics.jsonl model.safetensors checkpoint.safetensors; do
@@ -110,6 +135,10 @@ holds "metrics are JSON with the expected entries" grep -qE \
 ends_with 0 train --text text.txt "${tiny[@]}"
 holds "the default folder is named after the text" test -s runs/text/model.safetensors
 rm -r runs
+ends_with 0 train --text text.txt "${shape[@]}" --steps 010 --seed 18446744073709551615 --out decimal
+holds "a number with a zero before it is decimal" grep -q '"steps": 10,' decimal/config.json
+holds "the largest seed is taken as it is" grep -q '"seed": 18446744073709551615' decimal/config.json
+rm -r decimal
 
 ends_with 0 train --text text.txt "${tiny[@]}" --precision bf16-emulated --out low
 holds "a run says its precision" grep -q "products of linear layers in bf16-emulated" out
@@ -158,6 +187,35 @@ course stopped >course.stopped
 course whole >course.whole
 holds "and the same course" cmp course.stopped course.whole
 
+# A step of many batches stops between them, and leaves the run as it was after the step before
+stops_midway() { # stops_midway arguments...: is told to stop while its first step is under way
+  "$program" "$@" >out 2>err </dev/null &
+  pid=$!
+  for try in $(seq 300); do
+    grep -q '"step":0' midway/metrics.jsonl 2>/dev/null && break
+    sleep 0.1
+  done
+  sleep 0.5
+  kill -TERM $pid
+  wait $pid
+  code=$?
+  [ $code -eq 130 ]
+  verdict "tapeformer $* ends with 130" $? "exit code $code"$'\n'"$(cat err)"
+  holds "it answers at once" grep -q "^stopping  after this batch, and saving; Ctrl-C again stops at once" out
+  holds "it is stopped before the step" grep -q "^stopped   after step 0 of 3, all is saved" out
+  holds "no numbers of it are written" test "$(wc -l <midway/metrics.jsonl)" -eq 1
+}
+stops_midway train --text text.txt "${shape[@]}" --steps 3 --accumulate 100000 --log-every 1 --out midway
+cksum midway/*.safetensors >midway.before
+rm midway/metrics.jsonl
+stops_midway train --resume midway
+cksum midway/*.safetensors >midway.after
+holds "nor did it change the model" cmp midway.before midway.after
+
+cp -r stopped mixed
+ends_with 0 train --text text.txt "${long[@]}" --steps 5 --seed 9 --out another
+cp another/checkpoint.safetensors mixed/
+refused "mixed/checkpoint.safetensors belongs to another run" train --resume mixed --steps $((step + 9))
 refused "--lr can not be given with --resume" train --resume stopped --lr 0.1
 refused "--force can not be given with --resume" train --resume stopped --force
 refused "there is no file none/config.json" train --resume none
@@ -197,10 +255,28 @@ ends_with 0 sample --model m --tokens 5
 holds "no prompt is needed" test "$(wc -c <out)" -ge 6
 ends_with 0 sample --model m --prompt "line" --tokens 0
 holds "no token need be added" test "$(cat out)" = line
-"$program" sample --model m --tokens 30 >/dev/full 2>err
+while read -r command; do
+  # shellcheck disable=SC2086
+  "$program" $command >/dev/full 2>err </dev/null
+  code=$?
+  [ $code -eq 1 ] && [ "$(cat err)" = "tapeformer: can not write to standard output: No space left on device" ]
+  verdict "what can not be printed is an error: $command" $? "exit code $code"$'\n'"$(cat err)"
+done <<END
+sample --model m --tokens 30
+schedule
+schemes
+schemes deepnorm
+schemes --json
+lab list
+report m
+--help
+--version
+train --help
+END
+"$program" train --text text.txt "${tiny[@]}" --out unread >/dev/full 2>err </dev/null
 code=$?
-[ $code -eq 1 ] && grep -q "can not write to standard output" err
-verdict "a full disk is an error" $? "exit code $code"$'\n'"$(cat err)"
+[ $code -eq 0 ] && cmp -s unread/model.safetensors m/model.safetensors
+verdict "training goes on when nobody can read what it says" $? "exit code $code"$'\n'"$(cat err)"
 
 refused "--model is required" sample
 refused "there is no file none/config.json" sample --model none
@@ -210,6 +286,8 @@ refused "temperature" sample --model m --temperature -1
 refused "top-k" sample --model m --top-k -1
 refused "tokens" sample --model m --tokens -1
 refused "--tokens" sample --model m --tokens 3.5
+refused "--top-k would change nothing here: it is for --temperature above 0" sample --model m --temperature 0 --top-k 3
+refused "--seed would change nothing here: it is for --temperature above 0" sample --model m --temperature 0 --seed 3
 
 # damaged FILE "part of the message": reads its new content from standard input.
 damaged() {
@@ -227,7 +305,9 @@ sed 's/blocks.0.attn_residual/blocks.9.attn_residual/' t1/model.safetensors | da
 echo "not JSON" | damaged config.json "m/config.json is not valid JSON"
 head -c 300 t1/config.json | damaged config.json "m/config.json is not valid JSON"
 sed 's/"width": 8/"width": 12/' t1/config.json | damaged config.json "m/model.safetensors does not fit this model"
+sed 's/"heads": 2/"heads": 3/' t1/config.json | damaged config.json 'm/config.json, section "model": '
 sed 's/"heads": 2/"heads": 3/' t1/config.json | damaged config.json "width 8 must be a positive multiple of heads 3"
+sed 's/"lr": [0-9.e-]*/"lr": -1/' t1/config.json | damaged config.json 'm/config.json, section "training": lr must be'
 sed 's/"layers": 1/"layers": 1000000000/' t1/config.json | damaged config.json "GiB of memory"
 sed 's/"scheme": "pre"/"scheme": "none"/' t1/config.json | damaged config.json 'unknown scheme "none"'
 echo '{}' | damaged tokenizer.json "m/tokenizer.json is not a tokenizer"
@@ -235,6 +315,17 @@ head -c 50 t1/tokenizer.json | damaged tokenizer.json "m/tokenizer.json is not a
 sed 's/"a",//' t1/tokenizer.json | damaged tokenizer.json "not of the same run"
 rm m/model.safetensors
 refused "m/" sample --model m
+
+# What quickstart.sh suggests to begin with fits any text
+. "$(dirname "${BASH_SOURCE[0]}")/../examples/beginning_of.sh"
+printf '\xEF\xBB\xBF\r\n  \xE4\xB8\x80\xE4\xBA\x8C 2\r\nmore\n' >chinese.txt
+holds "the first letters of a text" test "$(beginning_of chinese.txt)" = "$(printf '\xE4\xB8\x80\xE4\xBA\x8C 2')"
+printf 'it is a "long" line of a text\n' >long.txt
+holds "12 of them at most, and no blank at the end" test "$(beginning_of long.txt)" = 'it is a "lon'
+for i in $(seq 200); do printf '\xE4\xB8\x80\xE4\xBA\x8C\xE4\xB8\x89%s' "$i"; done >chinese.txt
+holds "characters are not cut" test "$(beginning_of chinese.txt | wc -m)" -le 12
+ends_with 0 train --text chinese.txt "${tiny[@]}" --out chinese
+ends_with 0 sample --model chinese --prompt "$(beginning_of chinese.txt)" --tokens 3
 
 # Started without standard streams
 "$program" train --text text.txt "${tiny[@]}" --out closed_streams <&- >&- 2>&-

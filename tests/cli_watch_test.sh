@@ -64,6 +64,8 @@ refused "text.txt is not a folder" report text.txt
 mkdir empty
 refused "empty holds no run: empty/config.json is missing" report empty
 refused "given twice" report long long/
+refused "--out bert/../bert/metrics.jsonl is a file of the run in bert" report long bert --out bert/../bert/metrics.jsonl
+refused "--out long/config.json is a file of the run in long" report long --out long/config.json
 refused "at most 8 runs" report 1 2 3 4 5 6 7 8 9
 refused "DIR is required" report
 refused 'unknown language "fr"' report long --lang fr

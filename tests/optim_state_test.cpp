@@ -4,6 +4,7 @@
 
 #include <tape/core/safetensors.h>
 #include <tape/optim/adam.h>
+#include <tape/optim/ema.h>
 #include <tape/optim/sgd.h>
 
 #include "catch.h"
@@ -164,6 +165,18 @@ TEST_CASE("a state that does not fit is refused with everything that is wrong", 
                   {"missing: adam.steps, adam.updates.weight, adam.updates.bias"}));
   optim::AdamW adamw(leaves);
   CHECK(has_parts(error_of([&] { adamw.load_state(adam.state()); }), {"adamw", "another kind of optimizer, adam"}));
+}
+
+TEST_CASE("of a state that does not fit at all, the first names are told", "[optim]") {
+  ParameterList leaves;
+  for (int i = 0; i < 30; ++i) leaves.push_back(leaf_of(str("w", i), {2}));
+  optim::SGD sgd(leaves);
+  const std::string message = error_of([&] { sgd.load_state({}); });
+  CHECK(has_parts(message, {"missing: sgd.steps, sgd.updates.w0,", "sgd.updates.w6 and 23 more"}));
+  CHECK(message.find("sgd.updates.w7") == std::string::npos);
+
+  optim::Ema ema(leaves, {.decay = 0.9});
+  CHECK(has_parts(error_of([&] { ema.load_state({}); }), {"missing: ema.updates, ema.product,", "and 24 more"}));
 }
 
 TEST_CASE("parameters of the same name have no state to save", "[optim]") {

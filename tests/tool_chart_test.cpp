@@ -65,6 +65,7 @@ LineChart chart_of(std::vector<Series> series) {
 TEST_CASE("ticks are round numbers", "[tool][chart]") {
   CHECK(labels(Axis::linear(0, 1e-3, 7, true)) == Labels{"0", "2e-4", "4e-4", "6e-4", "8e-4", "1e-3"});
   CHECK(labels(Axis::linear(1.61, 4.2, 7, true)) == Labels{"1.5", "2.0", "2.5", "3.0", "3.5", "4.0", "4.5"});
+  CHECK(labels(Axis::linear(0, 0, 3, false)) == Labels{"0", "0.5", "1.0"});  // no negative steps
   CHECK(labels(Axis::linear(0, 1999, 6, false)) == Labels{"0", "500", "1,000", "1,500", "2,000"});
   CHECK(labels(Axis::linear(0, 1900, 6, false)) == Labels{"0", "500", "1,000", "1,500"});
   CHECK(labels(Axis::linear(-0.2, 0.3, 6, true)) == Labels{"-0.2", "-0.1", "0", "0.1", "0.2", "0.3"});

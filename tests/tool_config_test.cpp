@@ -21,7 +21,7 @@ RunConfig unusual_config() {
              .context = 33,
              .layers = 3,
              .heads = 2,
-             .width = 10,
+             .width = 12,
              .hidden = 21,
              .scheme = nn::Scheme::DeepNorm,
              .norm = nn::NormKind::RMS,
@@ -113,9 +113,15 @@ TEST_CASE("A damaged config is refused with its path and the entry", "[tool]") {
   CHECK(has_parts(message_with("\"clip\": 0.0", "\"clip\": null"), {"\"clip\" must be a number"}));
   CHECK(has_parts(message_with("\"deepnorm\"", "\"prae\""), {"scheme", "prae", "post, pre, deepnorm"}));
   CHECK(has_parts(message_with("\"bf16\"", "\"fp8\""), {"precision", "fp8", "f32, bf16, bf16-emulated"}));
-  CHECK(has_parts(message_with("\"steps\": 50", "\"steps\": -1"), {"run/config.json: steps must be at least 1"}));
-  CHECK(has_parts(message_with("\"width\": 10", "\"width\": 1000000000"), {"GiB of memory", "smaller"}));
-  CHECK(has_parts(message_with("\"width\": 10", "\"width\": 1000000000000"), {"width must be at most"}));
+  CHECK(has_parts(message_with("\"steps\": 50", "\"steps\": -1"),
+                  {"run/config.json, section \"training\": steps must be at least 1"}));
+  CHECK(has_parts(message_with("\"width\": 12", "\"width\": 1000000000"), {"GiB of memory", "smaller"}));
+  CHECK(has_parts(message_with("\"width\": 12", "\"width\": 1000000000000"), {"width must be at most"}));
+  CHECK(has_parts(message_with("\"width\": 12", "\"width\": 33"),
+                  {"run/config.json, section \"model\": ", "width 33 must be a positive multiple of heads"}));
+  CHECK(has_parts(message_with("\"norm_eps\": 1e-06", "\"norm_eps\": -1"), {"section \"model\": norm_eps must be"}));
+  CHECK(has_parts(message_with("\"dropout\": 0.1", "\"dropout\": 1.5"), {"section \"model\": ", "dropout must be"}));
+  CHECK(has_parts(message_with("\"log_every\": 1", "\"log_every\": 0"), {"section \"reporting\": log-every must be"}));
 }
 
 TEST_CASE("Recipes with values out of range are refused by name", "[tool]") {

@@ -90,6 +90,9 @@ TEST_CASE("Numbers for people", "[tool]") {
   CHECK(tool::grouped(999) == "999");
   CHECK(tool::grouped(1000) == "1,000");
   CHECK(tool::grouped(1234567) == "1,234,567");
+  CHECK(tool::counted(0, "step") == "0 steps");
+  CHECK(tool::counted(1, "step") == "1 step");
+  CHECK(tool::counted(2000, "step") == "2,000 steps");
   CHECK(tool::grouped(-123) == "-123");
   CHECK(tool::grouped(-123456) == "-123,456");
 

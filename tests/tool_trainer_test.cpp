@@ -200,6 +200,33 @@ TEST_CASE("Accumulated batches make the step of their mean gradient", "[tool][tr
   CHECK(result.gradient_norm == Approx(std::sqrt(squares)).epsilon(1e-4));
 }
 
+TEST_CASE("A step that is asked to stop between its batches leaves no trace", "[tool][training]") {
+  Problem problem = small_problem();
+  problem.config.recipe.accumulate = 4;
+  problem.config.recipe.ema = 0.9;
+  problem.config.model.dropout = 0.1;
+  Trainer stopped(problem.config, problem.tokens), plain(problem.config, problem.tokens);
+  for (int step = 0; step < 3; ++step) {
+    for (int batches = 0; batches < 4; ++batches) {
+      CAPTURE(step, batches);
+      int asked = 0;
+      CHECK(stopped.step(nullptr, [&] { return asked++ == batches; }).stopped);
+      CHECK(asked == batches + 1);
+      CHECK(stopped.steps() == step);
+    }
+    const tool::StepResult whole = stopped.step(nullptr, [] { return false; });
+    const tool::StepResult expected = plain.step();
+    CHECK_FALSE(whole.stopped);
+    CHECK(whole.loss == expected.loss);
+    CHECK(whole.gradient_norm == expected.gradient_norm);
+    CHECK(whole.tokens == expected.tokens);
+  }
+  const TempFolder folder;
+  stopped.save(folder / "stopped");
+  plain.save(folder / "plain");
+  CHECK(read_file(folder / "stopped") == read_file(folder / "plain"));
+}
+
 TEST_CASE("A checkpoint of another model or optimizer, or a damaged one, changes nothing", "[tool][training]") {
   const Threads guard(1);
   const TempFolder folder;
@@ -223,6 +250,9 @@ TEST_CASE("A checkpoint of another model or optimizer, or a damaged one, changes
   CHECK(has_parts(message_of([](RunConfig& c) { c.model.layers = 3; }), {path, "another model", "blocks.2"}));
   CHECK(has_parts(message_of([](RunConfig& c) { c.model.layers = 1; }), {path, "another model", "more tensors"}));
   CHECK(has_parts(message_of([](RunConfig& c) { c.recipe.optimizer = tool::OptimizerKind::SGD; }), {"sgd", "another"}));
+
+  CHECK(has_parts(message_of([](RunConfig& c) { c.recipe.seed = 7; }), {path, "another run", "-1 instead of ", "-7"}));
+  CHECK(has_parts(message_of([](RunConfig& c) { c.text.fingerprint = "f00d"; }), {path, "another run", "f00d-"}));
 
   const std::string good = read_file(path);
   write_file(path, good.substr(0, good.size() / 2));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <tape/core/error.h>
+#include <tape/core/name_list.h>
 
 namespace tape::inline TAPE_ABI::lab {
 
@@ -26,12 +27,12 @@ const std::vector<Experiment>& experiments() {
 }
 
 const Experiment& experiment(std::string_view name) {
-  std::string names;
+  std::vector<std::string_view> known;
   for (const Experiment& e : list()) {
     if (e.name == name) return e;
-    names += (names.empty() ? "" : ", ") + e.name;
+    known.emplace_back(e.name);
   }
-  throw Error(str("unknown experiment \"", name, "\": choose one of ", names));
+  throw Error(str("unknown experiment \"", name, "\": ", choices_for(name, known)));
 }
 
 std::vector<Cell> grid(const std::vector<Sweep>& sweeps, const Fields& fixed) {

@@ -113,7 +113,7 @@ class Run {
 
   const RunOptions& options_;
   Plan plan_;
-  tool::Interrupt interrupt_;
+  tool::Interrupt interrupt_{"stopping after the cells in progress; Ctrl-C again stops at once, without them"};
   tool::StatusLine line_;
   Clock::time_point start_ = Clock::now();
   std::mutex mutex_;  // guards all below and the store

@@ -52,8 +52,9 @@ std::string tick_label(double value, double unit) {
 
 Axis Axis::linear(double low, double high, int most, bool widened) {
   require_finite(low, high);
+  if (low == 0 && high == 0) high = 1;
   if (!(high > low)) {
-    const double room = low == 0 ? 1 : std::fabs(low) / 2;
+    const double room = std::fabs(low) / 2;
     low -= room;
     high = low + 2 * room;
   }

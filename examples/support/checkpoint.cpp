@@ -26,6 +26,12 @@ int64_t steps_of(const SafetensorsFile& file) {
   return steps;
 }
 
+void require_run(const SafetensorsFile& file, const std::string& run) {
+  const auto found = file.metadata().find("run");
+  if (found != file.metadata().end() && found->second != run)
+    throw Error(str(file.path(), " belongs to another run, of text and seed ", found->second, " instead of ", run));
+}
+
 // `plateau` as it was when the file was written; nothing when there is none.
 std::optional<optim::Plateau> plateau_of(const SafetensorsFile& file, const optim::Plateau* plateau) {
   const auto found = file.metadata().find("plateau");
@@ -45,20 +51,20 @@ std::optional<optim::Plateau> plateau_of(const SafetensorsFile& file, const opti
 }  // namespace
 
 void save_checkpoint(const std::string& path, const ParameterList& model, const optim::Optimizer& optimizer,
-                     const optim::Ema* ema, int64_t steps, const optim::Plateau* plateau) {
+                     const optim::Ema* ema, int64_t steps, const std::string& run, const optim::Plateau* plateau) {
   optim::State tensors = optimizer.state();
   if (ema) {
     for (const auto& entry : ema->state()) tensors.push_back(entry);
   }
   for (const LeafPtr& leaf : model)
     tensors.emplace_back(model_prefix + leaf->name, Tensor::on(leaf->shape, leaf->value));
-  std::map<std::string, std::string> notes{{"steps", std::to_string(steps)}};
+  std::map<std::string, std::string> notes{{"steps", std::to_string(steps)}, {"run", run}};
   if (plateau) notes["plateau"] = plateau->state();
   save_safetensors(path, tensors, notes);
 }
 
 int64_t load_checkpoint(const std::string& path, const ParameterList& model, optim::Optimizer& optimizer,
-                        optim::Ema* ema, optim::Plateau* plateau) {
+                        optim::Ema* ema, const std::string& run, optim::Plateau* plateau) {
   const SafetensorsFile file = SafetensorsFile::open(path);
   const int64_t steps = steps_of(file);
   const std::vector<std::string> names = file.names();
@@ -72,6 +78,7 @@ int64_t load_checkpoint(const std::string& path, const ParameterList& model, opt
   }
   if (std::ranges::count_if(names, of_model) != std::ssize(model))
     throw Error(str(path, " belongs to another model: it has more tensors than this one"));
+  require_run(file, run);
   optim::State state, averages;
   for (const std::string& name : names) {
     if (of_model(name)) continue;

@@ -12,14 +12,15 @@
 namespace tape::inline TAPE_ABI::tool {
 
 /// Writes the model's values (as "model.NAME"), the optimizer's state, that of the average of weights and what
-/// `plateau` remembers (either may be missing: null), and the number of steps done, whole or not at all. Other learning
-/// rates, the batches and the dropout masks are functions of the step and need no saving.
+/// `plateau` remembers (either may be missing: null), the number of steps done and what tells `run` from others, whole
+/// or not at all. Other learning rates, the batches and the dropout masks are functions of the step and need no saving.
 void save_checkpoint(const std::string& path, const ParameterList& model, const optim::Optimizer& optimizer,
-                     const optim::Ema* ema, int64_t steps, const optim::Plateau* plateau = nullptr);
+                     const optim::Ema* ema, int64_t steps, const std::string& run,
+                     const optim::Plateau* plateau = nullptr);
 
 /// Reads them back and returns the number of steps. Throws Error, having changed no values and no average, when the
-/// file is damaged or belongs to another model, optimizer or kind of schedule.
+/// file is damaged or belongs to another model, run, optimizer or kind of schedule. Older files do not say which run.
 int64_t load_checkpoint(const std::string& path, const ParameterList& model, optim::Optimizer& optimizer,
-                        optim::Ema* ema, optim::Plateau* plateau = nullptr);
+                        optim::Ema* ema, const std::string& run, optim::Plateau* plateau = nullptr);
 
 }  // namespace tape::inline TAPE_ABI::tool

@@ -11,6 +11,7 @@
 
 #include <tape/core/atomic_file.h>
 #include <tape/examples/support/files.h>
+#include <tape/nn/block.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
@@ -237,9 +238,7 @@ void require_positive(const char* field, int64_t value) {
   if (value < 1) throw Error(str(field, " must be at least 1, it is ", value));
 }
 
-}  // namespace
-
-void check(const RunConfig& config) {
+void check_model(const RunConfig& config) {
   // Larger sizes are mistakes, and products of these still fit 64 bits.
   constexpr int64_t most = 1'000'000'000;
   const nn::ModelConfig& m = config.model;
@@ -257,13 +256,40 @@ void check(const RunConfig& config) {
   }
   if (!(m.norm.eps >= 0)) throw Error(str("norm_eps must be at least 0, it is ", m.norm.eps));
   if (!(m.rotary_base > 0)) throw Error(str("rotary_base must be above 0, it is ", m.rotary_base));
+}
+
+void check_reporting(const Reporting& r) {
+  require_positive("log-every", r.log_every);
+  require_positive("eval-every", r.eval_every);
+  require_positive("save-every", r.save_every);
+  if (r.watch_every < 0) throw Error(str("watch must be at least 0, it is ", r.watch_every));
+}
+
+// What keeps the model of a file from being built, found without building more of it than one block.
+void check_buildable(const RunConfig& config) {
+  nn::check(config.model, config.architecture);
+  const nn::Depth depth = config.architecture == nn::Architecture::EncoderDecoder ? nn::Depth::decoder_of(1, 1)
+                          : config.architecture == nn::Architecture::EncoderOnly  ? nn::Depth::encoder_only(1)
+                                                                                  : nn::Depth::decoder_only(1);
+  const nn::Block block(config.model, depth, 0, "blocks.0");
+}
+
+// Runs `check`; its error is about this section of `source`.
+void check_section(const std::string& source, const char* section, const auto& check) {
+  try {
+    check();
+  } catch (const Error& error) {
+    throw Error(str(source, ", section \"", section, "\": ", error.what()));
+  }
+}
+
+}  // namespace
+
+void check(const RunConfig& config) {
+  check_model(config);
   check(config.recipe);
   require_memory(config);
-  require_positive("log-every", config.reporting.log_every);
-  require_positive("eval-every", config.reporting.eval_every);
-  require_positive("save-every", config.reporting.save_every);
-  if (config.reporting.watch_every < 0)
-    throw Error(str("watch must be at least 0, it is ", config.reporting.watch_every));
+  check_reporting(config.reporting);
 }
 
 std::string fingerprint(std::u32string_view text) {
@@ -310,11 +336,13 @@ RunConfig run_config(std::string_view text, const std::string& source) {
   read_section(json, source, "training", config.recipe);
   read_section(json, source, "reporting", config.reporting);
   read_section(json, source, "text", config.text);
-  try {
-    check(config);
-  } catch (const Error& error) {
-    throw Error(str(source, ": ", error.what()));
-  }
+  check_section(source, "model", [&] { check_model(config); });
+  check_section(source, "training", [&] { make_schedule(config.recipe); });
+  check_section(source, "reporting", [&] { check_reporting(config.reporting); });
+  check_section(source, "model", [&] {
+    require_memory(config);
+    check_buildable(config);
+  });
   return config;
 }
 

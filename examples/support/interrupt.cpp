@@ -1,13 +1,28 @@
 #include <tape/examples/support/interrupt.h>
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
 namespace tape::inline TAPE_ABI::tool {
 
 namespace {
 
 volatile std::sig_atomic_t wanted = 0;
 
-void note(int) {
+std::string line;  // what note() prints, complete before it can run
+
+// A signal handler: only calls that are safe there.
+void note(int signal) {
+  if (wanted != 0) {  // the second one, of the other kind: it does what it always did from here on
+    ::raise(signal);
+    return;
+  }
   wanted = 1;
+  const int code = errno;
+  [[maybe_unused]] const ssize_t ignored = ::write(STDOUT_FILENO, line.data(), line.size());  // a courtesy
+  errno = code;
 }
 
 void install(int signal, struct sigaction& before) {
@@ -21,8 +36,11 @@ void install(int signal, struct sigaction& before) {
 
 }  // namespace
 
-Interrupt::Interrupt() {
+Interrupt::Interrupt(std::string_view answer) {
   wanted = 0;
+  line = ::isatty(STDOUT_FILENO) != 0 ? "\n" : "";  // below a status that is drawn in place
+  line += answer;
+  line += '\n';
   install(SIGINT, before_int_);
   install(SIGTERM, before_term_);
 }

@@ -2,16 +2,19 @@
 #pragma once
 
 #include <csignal>
+#include <string_view>
 
 #include <tape/core/real.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
-/// While it lives, the first SIGINT or SIGTERM is only noted; a second one ends the program as usual. A signal that the
-/// program was started with orders to ignore stays ignored. There may be one at a time.
+/// While it lives, the first SIGINT or SIGTERM is only noted, and answered on standard output at once; a second one
+/// ends the program as usual. A signal that the program was started with orders to ignore stays ignored. There may be
+/// one at a time.
 class Interrupt {
  public:
-  Interrupt();
+  /// `answer` is a line that says what happens now.
+  explicit Interrupt(std::string_view answer);
   ~Interrupt();
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;

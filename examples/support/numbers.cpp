@@ -18,6 +18,10 @@ std::string grouped(int64_t number) {
   return text;
 }
 
+std::string counted(int64_t number, const std::string& one) {
+  return grouped(number) + " " + one + (number == 1 ? "" : "s");
+}
+
 std::string short_number(double number) {
   if (!(std::fabs(number) >= 999.5)) return fmt::format("{:.0f}", number);
   const bool millions = std::fabs(number) >= 999.5e3;

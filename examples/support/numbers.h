@@ -10,6 +10,8 @@ namespace tape::inline TAPE_ABI::tool {
 
 /// 1234567 → "1,234,567".
 std::string grouped(int64_t number);
+/// "1 step", "2,000 steps": a number of what `one` names.
+std::string counted(int64_t number, const std::string& one);
 /// "950", "31.2k", "1.25M": at least three digits.
 std::string short_number(double number);
 /// Seconds as "0:36", "12:05" or "1:02:05".

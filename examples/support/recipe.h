@@ -55,6 +55,8 @@ std::string_view name_of(ScheduleKind kind);
 ScheduleKind schedule_kind(std::string_view name);
 /// All of them, in this order.
 std::vector<ScheduleKind> schedule_kinds();
+/// True for those that Recipe::min_lr is for.
+bool has_lowest_rate(ScheduleKind kind);
 
 struct Recipe {
   int64_t steps = 2000;

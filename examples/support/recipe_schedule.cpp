@@ -63,6 +63,11 @@ std::vector<ScheduleKind> schedule_kinds() {
   return kinds;
 }
 
+bool has_lowest_rate(ScheduleKind kind) {
+  return kind != ScheduleKind::Constant && kind != ScheduleKind::InverseSqrt && kind != ScheduleKind::Noam &&
+         kind != ScheduleKind::Step;
+}
+
 void check_schedule(const Recipe& r) {
   if (r.warmup < 0) throw Error(str("warmup must be at least 0, it is ", r.warmup));
   if (r.warmup > r.steps)

@@ -31,6 +31,17 @@ bool RunFolder::holds_run() const {
   return std::ranges::any_of(files(), present);
 }
 
+std::string RunFolder::same_file(const std::string& path) const {
+  std::vector<std::string> own{report()};
+  for (const std::string& file : files()) own.push_back(file);
+  const auto same = [&path](const std::string& file) {
+    std::error_code ignored;  // that one of them is not there
+    return fs::equivalent(file, path, ignored);
+  };
+  const auto found = std::ranges::find_if(own, same);
+  return found == own.end() ? "" : *found;
+}
+
 void RunFolder::create() const {
   const fs::path folder = fs::absolute(path_).lexically_normal() / "";
   const fs::path made = first_missing(folder.parent_path());

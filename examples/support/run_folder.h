@@ -24,6 +24,8 @@ class RunFolder {
 
   /// True when the folder has a file of a run.
   bool holds_run() const;
+  /// The file of a run, the page about it included, that `path` is, by whatever way or link; empty when it is none.
+  std::string same_file(const std::string& path) const;
   /// Makes the folder, with those above it. Throws Error, having left nothing behind, when files can not be written
   /// there.
   void create() const;

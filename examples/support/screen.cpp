@@ -3,16 +3,24 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <iostream>
+#include <system_error>
+
+#include <tape/core/error.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
 namespace {
 
-void put(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+int failure = 0;  // errno of the first print that failed
+
+// Calls `print` and remembers why it failed.
+void attempt(const auto& print) {
+  errno = 0;
+  if (!print() && failure == 0) failure = errno != 0 ? errno : EIO;
 }
 
 std::size_t terminal_columns() {
@@ -26,8 +34,18 @@ double now() {
 
 }  // namespace
 
+void show(std::string_view text) {
+  attempt(
+      [text] { return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0; });
+}
+
 void say(std::string_view line) {
-  put(std::string(line) + "\n");
+  show(std::string(line) + "\n");
+}
+
+void require_shown() {
+  attempt([] { return std::cout.flush() && std::fflush(stdout) == 0 && std::ferror(stdout) == 0; });
+  if (failure != 0) throw Error("can not write to standard output: " + std::generic_category().message(failure));
 }
 
 void StatusLine::show(const std::vector<std::string>& parts, bool important) {
@@ -44,12 +62,12 @@ void StatusLine::show(const std::vector<std::string>& parts, bool important) {
     line = longer;
   }
   if (!terminal) return say(line);
-  put("\r" + line + "\x1b[K");  // back to the start, and clear what is left of the old line
+  tool::show("\r" + line + "\x1b[K");  // back to the start, and clear what is left of the old line
   open_ = true;
 }
 
 void StatusLine::end() {
-  if (open_) put("\n");
+  if (open_) tool::show("\n");
   open_ = false;
 }
 

@@ -1,5 +1,5 @@
-// What a person sees while a program works. This output is a courtesy: when nobody can read it (a closed stream, a full
-// disk), the work goes on.
+// What a person sees while a program works. Where this is a courtesy, the work goes on when nobody can read it (a
+// closed stream, a full disk); where it is all that was asked for, require_shown() tells.
 #pragma once
 
 #include <string_view>
@@ -11,8 +11,13 @@
 
 namespace tape::inline TAPE_ABI::tool {
 
-/// Prints a line on standard output.
+/// Prints text on standard output, at once.
+void show(std::string_view text);
+/// Prints a line on standard output, at once.
 void say(std::string_view line);
+/// Throws Error "can not write to standard output: …" when something that was printed, by these functions or any other,
+/// could not be written.
+void require_shown();
 
 /// A status: on a terminal one line that is drawn again in place, elsewhere a new line now and then.
 class StatusLine {

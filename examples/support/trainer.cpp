@@ -21,6 +21,11 @@ const RunConfig& checked(const RunConfig& config) {
   return config;
 }
 
+// What tells the run from others whose values would fit, too: its text and its seed.
+std::string name_of_run(const RunConfig& config) {
+  return str(config.text.fingerprint, "-", config.recipe.seed);
+}
+
 std::unique_ptr<const BatchSource> batches(const RunConfig& c, Corpus corpus) {
   const BatchOptions options{.context = c.model.context,
                              .vocab = c.model.vocab,
@@ -59,7 +64,7 @@ Trainer::Trainer(const RunConfig& config, Corpus corpus)
     ema_ = std::make_unique<optim::Ema>(parameters_, optim::EmaOptions{.decay = config.recipe.ema, .warmup = true});
 }
 
-void Trainer::compute_gradients(StepResult& result, Watch* watch) {
+void Trainer::compute_gradients(StepResult& result, Watch* watch, const std::function<bool()>& stop) {
   const Recipe& r = config_.recipe;
   // Batches may differ in how many targets they have: all are counted before the first is weighed. They are drawn twice
   // rather than kept.
@@ -70,6 +75,10 @@ void Trainer::compute_gradients(StepResult& result, Watch* watch) {
     result.tokens += count_tokens(batch);
   }
   for (int64_t i = 0; i < r.accumulate; ++i) {
+    if (stop && stop()) {
+      result.stopped = true;
+      return;
+    }
     const int64_t index = steps_ * r.accumulate + i;
     const Batch batch = data_->training(r.batch, index);
     if (in_shards_) {
@@ -103,11 +112,15 @@ double Trainer::backward(const Batch& batch, int64_t dropout, int64_t targets, W
   return value;
 }
 
-StepResult Trainer::step(Watch* watch) {
+StepResult Trainer::step(Watch* watch, const std::function<bool()>& stop) {
   const Recipe& r = config_.recipe;
   StepResult result{.rate = schedule_(steps_) * (plateau_ ? plateau_->lr() : 1)};
   if (watch) watch->begin(steps_ + 1);
-  compute_gradients(result, watch);
+  compute_gradients(result, watch, stop);
+  if (result.stopped) {
+    optimizer_->zero_grad();
+    return {.rate = result.rate, .stopped = true};
+  }
   result.gradient_norm = r.clip > 0 ? optim::clip_grad_norm(*optimizer_, r.clip) : optim::grad_norm(parameters_);
   result.finite = std::isfinite(result.loss) && std::isfinite(result.gradient_norm);
   if (!result.finite) {
@@ -151,11 +164,13 @@ void Trainer::observe(double validation_loss) {
 }
 
 void Trainer::save(const std::string& path) const {
-  save_checkpoint(path, parameters_, *optimizer_, ema_.get(), steps_, plateau_ ? &*plateau_ : nullptr);
+  save_checkpoint(path, parameters_, *optimizer_, ema_.get(), steps_, name_of_run(config_),
+                  plateau_ ? &*plateau_ : nullptr);
 }
 
 void Trainer::load(const std::string& path) {
-  steps_ = load_checkpoint(path, parameters_, *optimizer_, ema_.get(), plateau_ ? &*plateau_ : nullptr);
+  steps_ = load_checkpoint(path, parameters_, *optimizer_, ema_.get(), name_of_run(config_),
+                           plateau_ ? &*plateau_ : nullptr);
 }
 
 }  // namespace tape::inline TAPE_ABI::tool

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,7 @@ struct StepResult {
   double rate = 0;           ///< learning rate
   int64_t tokens = 0;        ///< that the model has read, without padding
   bool finite = true;        ///< false: loss or gradient is not a finite number, and nothing was updated
+  bool stopped = false;      ///< true: dropped on request; there are no numbers, and nothing was updated
 };
 
 /// What a run computes depends on the config and the corpus alone, and with the plateau schedule on what it is told by
@@ -32,8 +34,9 @@ class Trainer {
   /// Builds and initialises everything. Throws Error for a config that can not be used.
   Trainer(const RunConfig& config, Corpus corpus);
 
-  /// One update of the model, which `watch`, if given, looks at. Call it while steps() < the recipe's steps.
-  StepResult step(Watch* watch = nullptr);
+  /// One update of the model, which `watch`, if given, looks at. Call it while steps() < the recipe's steps. Before
+  /// each of its batches `stop`, if given, is asked whether to drop it: the next step begins anew.
+  StepResult step(Watch* watch = nullptr, const std::function<bool()>& stop = {});
   /// Computes what step() begins with once more and updates nothing: to look at a step that failed. The record is
   /// thorough.
   void examine(Watch& watch);
@@ -57,7 +60,7 @@ class Trainer {
 
  private:
   // Mean loss of the step's batches, its gradients and the number of its tokens.
-  void compute_gradients(StepResult& result, Watch* watch);
+  void compute_gradients(StepResult& result, Watch* watch, const std::function<bool()>& stop = {});
   // Adds the gradients of a batch, or of a shard of it, whose step has so many targets in all; returns its loss.
   double backward(const Batch& batch, int64_t dropout, int64_t targets, Watch* watch);
 

@@ -44,7 +44,13 @@ class Run {
     const auto is_due = [&](int64_t every) { return trainer_.steps() % every == 0 || trainer_.steps() == steps; };
     if (trainer_.steps() == 0) begin();
     while (trainer_.steps() < steps) {
-      result_.last = trainer_.step(is_watched(trainer_.steps() + 1) ? &*watch_ : nullptr);
+      const StepResult made = trainer_.step(is_watched(trainer_.steps() + 1) ? &*watch_ : nullptr,
+                                            [this] { return interrupt_.requested(); });
+      if (made.stopped) {
+        save();
+        return ended(RunResult::End::interrupted);
+      }
+      result_.last = made;
       if (!result_.last.finite) return diverged();
       if (is_watched(trainer_.steps())) watch_log_->write(watch_->record());
       progress_.stepped(result_.last, clock_.lap());
@@ -123,7 +129,7 @@ class Run {
   const RunFolder& folder_;
   MetricsLog metrics_;
   Progress progress_;
-  Interrupt interrupt_;
+  Interrupt interrupt_{"stopping  after this batch, and saving; Ctrl-C again stops at once, without"};
   Stopwatch clock_;
   std::optional<Watch> watch_;
   std::optional<WatchLog> watch_log_;

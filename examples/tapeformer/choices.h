@@ -2,7 +2,14 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <concepts>
+#include <initializer_list>
+#include <limits>
 #include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
 
 #include <tape/core/error.h>
 #include <tape/examples/support/corpus.h>
@@ -10,12 +17,9 @@
 
 namespace tapeformer {
 
-/// An option whose value is one of a few names, which `parse` knows and lists when it throws.
-template <class Enum, class Parse>
-CLI::Option* add_choice(CLI::App& command, const std::string& name, Enum& value, Parse parse,
-                        const std::string& description) {
-  using tape::nn::name_of;  // of enumerations of core, too
-  using tape::tool::name_of;
+/// Names that `parse` knows; it lists them when it throws.
+template <class Parse>
+CLI::Validator known_by(Parse parse) {
   const auto error_of = [parse](const std::string& given) -> std::string {
     try {
       parse(given);
@@ -24,31 +28,85 @@ CLI::Option* add_choice(CLI::App& command, const std::string& name, Enum& value,
       return error.what();
     }
   };
+  return {error_of, "", "name"};
+}
+
+/// An option whose value is one of a few names, which `parse` knows.
+template <class Enum, class Parse>
+CLI::Option* add_choice(CLI::App& command, const std::string& name, Enum& value, Parse parse,
+                        const std::string& description) {
+  using tape::nn::name_of;  // of enumerations of core, too
+  using tape::tool::name_of;
   return command
       .add_option_function<std::string>(
           name, [&value, parse](const std::string& given) { value = parse(given); }, description)
-      ->check(CLI::Validator(error_of, "", name))
+      ->check(known_by(parse))
       ->type_name("NAME")
       ->default_str(std::string(name_of(value)));
 }
 
-/// For numbers without a sign, which a parser takes from "-1" too.
-inline CLI::Validator not_negative() {
-  const auto error_of = [](const std::string& given) -> std::string {
-    return given.find('-') == std::string::npos ? "" : "must be at least 0, it is " + given;
-  };
-  return {error_of, "", "not negative"};
+/// An option that only does something where it `is_used`, which is for …
+struct UsedOption {
+  const char* option;
+  bool is_used;
+  const char* by;
+};
+/// Throws for an option that was given and would change nothing: who gives one expects something of it.
+inline void refuse_unused(const CLI::App& command, std::initializer_list<UsedOption> rules) {
+  for (const UsedOption& rule : rules) {
+    if (!rule.is_used && command.get_option(rule.option)->count() > 0)
+      throw CLI::ValidationError(std::string(rule.option) + " would change nothing here: it is for " + rule.by);
+  }
 }
 
-/// A range for a number, which help does not repeat.
-template <class Value>
+/// Reads a whole number in decimal digits, all of `text`, into `value`; says what is wrong otherwise, or nothing.
+template <std::integral Value>
+std::string read_whole(std::string_view text, Value& value) {
+  const auto [next, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view digits = text.starts_with('-') ? text.substr(1) : text;
+  const bool number = !digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos;
+  if (!number) return tape::str("must be a whole number in decimal digits, it is ", text.empty() ? "empty" : text);
+  if (code == std::errc{} && next == text.data() + text.size()) return {};
+  const bool below = text.starts_with('-');
+  return tape::str("must be at ", below ? "least " : "most ",
+                   below ? std::numeric_limits<Value>::min() : std::numeric_limits<Value>::max(), ", it is ", text);
+}
+
+/// A range for a whole number, which help does not repeat.
+template <std::integral Value>
 CLI::Validator from_to(Value least, Value most) {
-  return CLI::Range(least, most).description("");
+  const auto error_of = [least, most](const std::string& given) -> std::string {
+    Value value{};
+    const std::string wrong = read_whole(given, value);
+    if (wrong.empty() && value >= least && value <= most) return {};
+    const bool number = wrong.empty() || wrong.starts_with("must be at");
+    return number ? tape::str("must be from ", least, " to ", most, ", it is ", given) : wrong;
+  };
+  return {error_of, "", "range"};
 }
 
+/// An option whose value is a whole number. CLI11 by itself would read 010 as 8 and 18446744073709551616 as one less.
+template <std::integral Value>
+CLI::Option* add_whole(CLI::App& command, const std::string& name, Value& value, const std::string& description) {
+  const auto error_of = [](const std::string& given) {
+    Value ignored{};
+    return read_whole(given, ignored);
+  };
+  return command
+      .add_option_function<std::string>(
+          name, [&value](const std::string& given) { read_whole(given, value); }, description)
+      ->check(CLI::Validator(error_of, "", "whole number"))
+      ->type_name(std::is_signed_v<Value> ? "INT" : "UINT");
+}
+
+/// An option whose value is a number, with its default in the help.
 template <class Value>
 CLI::Option* add_number(CLI::App& command, const std::string& name, Value& value, const std::string& description) {
-  return command.add_option(name, value, description)->capture_default_str();
+  if constexpr (std::is_integral_v<Value>) {
+    return add_whole(command, name, value, description)->default_str(std::to_string(value));
+  } else {
+    return command.add_option(name, value, description)->capture_default_str();
+  }
 }
 
 }  // namespace tapeformer

@@ -14,6 +14,7 @@
 #include <tape/examples/support/numbers.h>
 #include <tape/examples/support/screen.h>
 
+#include "choices.h"
 #include "commands.h"
 
 namespace tapeformer {
@@ -58,7 +59,6 @@ void list() {
 
 int run(const Options& o) {
   if (o.quick && o.full) throw CLI::ValidationError("--quick and --full exclude each other");
-  if (o.seeds < 0) throw CLI::ValidationError("--seeds must be at least 1");
   const lab::Language language = lab::language(o.language);
   lab::RunOptions options{.size = o.full ? lab::Size::full : lab::Size::quick,
                           .seeds = o.seeds,
@@ -88,12 +88,10 @@ void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options)
   command->add_flag("--quick", options->quick, "Part of the cells, under 10 minutes for all on 2 cores [default]");
   command->add_flag("--full", options->full, "All cells, under 4 hours for all on 2 cores");
   command->add_option("--out", options->out, "Folder for data and page")->type_name("DIR")->capture_default_str();
-  command->add_option("--seeds", options->seeds, "Seeds of each cell [3, or 10 where only the start is measured]")
-      ->type_name("INT")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--jobs", options->jobs, "Cells measured at once, each on one core [all]")
-      ->type_name("INT")
-      ->check(CLI::Range(1, 1024));
+  add_whole(*command, "--seeds", options->seeds, "Seeds of each cell [3, or 10 where only the start is measured]")
+      ->check(from_to(1, 1'000'000));
+  add_whole(*command, "--jobs", options->jobs, "Cells measured at once, each on one core [all]")
+      ->check(from_to(1, 1024));
   command->add_option("--lang", options->language, "Language of the page: en, zh or both")
       ->type_name("LANG")
       ->capture_default_str();

@@ -7,11 +7,15 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <tape/core/error.h>
+#include <tape/core/name_list.h>
 #include <tape/core/parallel.h>
+#include <tape/examples/support/screen.h>
 #include <tape/examples/support/waiting.h>
 
+#include "choices.h"
 #include "commands.h"
 
 namespace {
@@ -35,12 +39,47 @@ int complain(std::string_view message, int exit_code) {
   return exit_code;
 }
 
+// Training and experiments leave files, and go on when nobody reads what they say; all else is there to be read.
+bool is_for_reading(const CLI::App& app) {
+  if (app.got_subcommand("train")) return false;
+  return !app.got_subcommand("lab") || app.get_subcommand("lab")->got_subcommand("list");
+}
+
+// What is wrong with a command line whose first word is no command.
+std::string message_of(const CLI::ParseError& error, CLI::App& app) {
+  const std::vector<std::string> rest = app.remaining();
+  if (!app.get_subcommands().empty() || rest.empty() || rest.front().starts_with('-')) return error.what();
+  const std::vector<CLI::App*> commands = app.get_subcommands([](CLI::App*) { return true; });
+  std::vector<std::string> names;
+  for (const CLI::App* command : commands) names.push_back(command->get_name());
+  return tape::str("unknown command \"", rest.front(),
+                   "\": ", tape::choices_for(rest.front(), std::vector<std::string_view>(names.begin(), names.end())));
+}
+
+// Parses, and by that runs the command.
+void run(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    app.exit(help);
+    tape::tool::require_shown();
+    return;
+  }
+  if (app.get_subcommands().empty())
+    throw CLI::RequiredError("A command, train, sample, inspect, report, schedule, schemes or lab,");
+  if (is_for_reading(app)) tape::tool::require_shown();
+}
+
 }  // namespace
 
 void tapeformer::add_threads(CLI::App& command) {
-  command
-      .add_option_function<int>(
-          "--threads", [](int count) { tape::set_threads(count); }, "Threads; changes nothing but the speed [all]")
+  const auto set = [](const std::string& given) {
+    int count = 0;
+    read_whole(given, count);
+    tape::set_threads(count);
+  };
+  command.add_option_function<std::string>("--threads", set, "Threads; changes nothing but the speed [all]")
+      ->check(from_to(1, 1024))
       ->type_name("INT");
 }
 
@@ -73,16 +112,12 @@ int main(int argc, char** argv) {
   tapeformer::add_lab(app, exit_code);
   tapeformer::add_report(app, exit_code);
   try {
-    app.parse(argc, argv);
-    if (app.get_subcommands().empty())
-      throw CLI::RequiredError("A command, train, sample, inspect, report, schedule, schemes or lab,");
+    run(app, argc, argv);
     return exit_code;
-  } catch (const CLI::Success& success) {
-    return app.exit(success);
   } catch (const CLI::ParseError& error) {
     const auto used = app.get_subcommands();
     const std::string help = used.empty() ? "tapeformer --help" : "tapeformer " + used.front()->get_name() + " --help";
-    return complain(std::string(error.what()) + " (see " + help + ")", tapeformer::exit_usage);
+    return complain(message_of(error, app) + " (see " + help + ")", tapeformer::exit_usage);
   } catch (const tape::Error& error) {
     return complain(error.what(), tapeformer::exit_failure);
   } catch (const std::bad_alloc&) {

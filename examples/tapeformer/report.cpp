@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <tape/core/atomic_file.h>
+#include <tape/core/error.h>
 #include <tape/examples/report/page.h>
 #include <tape/examples/support/run_folder.h>
 #include <tape/examples/support/screen.h>
@@ -29,6 +30,12 @@ int write_report(const Options& options) {
   const std::string file = !options.out.empty() ? options.out
                            : runs.size() == 1   ? tool::RunFolder(options.folders.front()).report()
                                                 : "report.html";
+  for (const std::string& folder : options.folders) {
+    const tool::RunFolder run(folder);
+    const std::string own = run.same_file(file);
+    if (!own.empty() && own != run.report())
+      throw tape::Error(tape::str("--out ", file, " is a file of the run in ", folder, ": give the page another name"));
+  }
   tape::atomic_write_file(file, report::page(report::sections_of(runs, language), language));
   tool::say("page      " + file);
   for (const report::RunData& run : runs) {

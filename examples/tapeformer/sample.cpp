@@ -1,13 +1,10 @@
 // tapeformer sample: what a trained model writes: a text that goes on, gaps filled in, or a target for a source.
-#include <unistd.h>
-
-#include <cerrno>
 #include <string_view>
-#include <system_error>
 
 #include <tape/examples/support/model.h>
 #include <tape/examples/support/sampling.h>
 #include <tape/examples/support/saved_run.h>
+#include <tape/examples/support/screen.h>
 #include <tape/examples/support/text.h>
 
 #include "choices.h"
@@ -26,14 +23,10 @@ struct Options {
   tool::SampleOptions sampling;
 };
 
-// At once, so that the text can be watched as it grows.
+// At once, so that the text can be watched as it grows; there is nothing to go on for when nobody can read it.
 void put(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t count = ::write(STDOUT_FILENO, text.data(), text.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw tape::Error("can not write to standard output: " + std::generic_category().message(errno));
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
+  tool::show(text);
+  tool::require_shown();
 }
 
 // A model and its vocabulary, from the folder of a run.
@@ -72,14 +65,20 @@ struct Given {
   bool mask, tokens;
 };
 
+// The most likely character leaves nothing to choose or to draw.
+void refuse_idle(const CLI::App& command, const Options& options) {
+  const bool draws = options.sampling.temperature != 0;
+  refuse_unused(command, {{"--top-k", draws, "--temperature above 0"}, {"--seed", draws, "--temperature above 0"}});
+}
+
 int sample(const Options& options, const Given& given) {
   tool::check(options.sampling);
   const Trained trained = load(tool::RunFolder(options.model));
   const auto architecture = trained.config.architecture;
   const bool fills_in = architecture == tape::nn::Architecture::EncoderOnly;
   if (given.mask && !fills_in)
-    throw tape::Error(
-        tape::str("--mask is for a bert: the model in ", options.model, " is a ", tool::name_of(architecture)));
+    throw tape::Error(tape::str("--mask is for a bert: the model in ", options.model, " is of architecture ",
+                                tool::name_of(architecture)));
   if (given.tokens && fills_in)
     throw tape::Error(tape::str("--tokens is not for a bert, as in ", options.model,
                                 ": it fills in as many characters as --prompt has gaps"));
@@ -108,21 +107,15 @@ void add_sample(CLI::App& app, int& exit_code) {
   command->add_option("--model", options->model, "Folder of a run, as --out of train")->required()->type_name("DIR");
   command->add_option("--prompt", options->prompt, "Text to begin with; for a bert with gaps; for encdec the source")
       ->type_name("TEXT");
-  const CLI::Option* mask =
-      command->add_option("--mask", options->mask, "Character that marks a gap, for a bert")->capture_default_str();
-  const CLI::Option* tokens =
-      command->add_option("--tokens", options->sampling.tokens, "Characters to add, for encdec at most; not for a bert")
-          ->capture_default_str();
+  command->add_option("--mask", options->mask, "Character that marks a gap, for a bert")->capture_default_str();
+  add_number(*command, "--tokens", options->sampling.tokens, "Characters to add, for encdec at most; not for a bert");
   command
       ->add_option("--temperature", options->sampling.temperature,
                    "Below 1 careful, above 1 daring; 0 takes the most likely character")
       ->capture_default_str();
-  command->add_option("--top-k", options->sampling.top_k, "Choose among the K most likely characters; 0: all")
-      ->type_name("K")
-      ->capture_default_str();
-  command->add_option("--seed", options->sampling.seed.value, "Another number gives another text")
-      ->check(not_negative())
-      ->capture_default_str();
+  add_number(*command, "--top-k", options->sampling.top_k, "Choose among the K most likely characters; 0: all")
+      ->type_name("K");
+  add_number(*command, "--seed", options->sampling.seed.value, "Another number gives another text");
   add_threads(*command);
   command->footer(
       "Examples:\n"
@@ -130,8 +123,10 @@ void add_sample(CLI::App& app, int& exit_code) {
       "  tapeformer sample --model runs/book --tokens 2000 --temperature 0.7 --top-k 20 --seed 7 > new-book.txt\n"
       "  tapeformer sample --model runs/bert --prompt \"In the b_ginn_ng\" --temperature 0\n"
       "  tapeformer sample --model runs/en-es --prompt \"And God said\" --temperature 0");
-  command->callback([options, mask, tokens, &exit_code] {
-    exit_code = sample(*options, {.mask = mask->count() > 0, .tokens = tokens->count() > 0});
+  command->callback([command, options, &exit_code] {
+    const auto given = [command](const char* name) { return command->get_option(name)->count() > 0; };
+    refuse_idle(*command, *options);
+    exit_code = sample(*options, {.mask = given("--mask"), .tokens = given("--tokens")});
   });
 }
 

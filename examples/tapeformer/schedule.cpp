@@ -16,6 +16,7 @@
 #include <tape/examples/support/text.h>
 #include <tape/examples/support/text_plot.h>
 
+#include "choices.h"
 #include "commands.h"
 
 namespace tapeformer {
@@ -132,7 +133,7 @@ std::string csv_of(const std::vector<Course>& courses) {
 std::string svg_of(const std::vector<Course>& courses, const Options& options) {
   const tool::Recipe& first = courses.front().recipe;
   tool::LineChart chart{.title = options.title.value_or("Learning-rate schedules"),
-                        .subtitle = fmt::format("{} steps, highest rate {}", tool::grouped(first.steps), first.lr),
+                        .subtitle = fmt::format("{}, highest rate {}", tool::counted(first.steps, "step"), first.lr),
                         .x_name = "step",
                         .y_name = "learning rate",
                         .log_y = options.log_y,
@@ -168,8 +169,8 @@ int schedule(const Options& options) {
   if (!options.plot.empty()) tape::atomic_write_file(options.plot, svg);
   if (!options.csv.empty()) tape::atomic_write_file(options.csv, csv);
 
-  tool::say(fmt::format("{} steps, warm-up {}, lr {}, min-lr {}", tool::grouped(r.steps), tool::grouped(r.warmup), r.lr,
-                        r.min_lr));
+  tool::say(fmt::format("{}, warm-up {}, lr {}, min-lr {}", tool::counted(r.steps, "step"), tool::grouped(r.warmup),
+                        r.lr, r.min_lr));
   print_table(courses);
   if (tool::shows_utf8()) print_plot(courses);
   for (const Course& c : courses) {
@@ -179,6 +180,18 @@ int schedule(const Options& options) {
   if (!options.plot.empty()) tool::say("picture   " + options.plot);
   if (!options.csv.empty()) tool::say("numbers   " + options.csv);
   return 0;
+}
+
+// Options that would change nothing beside the others are refused: who gives one expects something of it.
+void refuse_idle(const CLI::App& command, const Options& options) {
+  std::vector<std::string> shown = options.compare;
+  shown.push_back(options.schedule);
+  const bool falls = std::ranges::any_of(
+      shown, [](const std::string& name) { return tool::has_lowest_rate(tool::schedule_kind(name)); });
+  refuse_unused(command, {{"--log-y", !options.plot.empty(), "--plot"},
+                          {"--title", !options.plot.empty(), "--plot"},
+                          {"--beta2", options.warmup == "untuned", "--warmup untuned"},
+                          {"--min-lr", falls, "schedules that fall to a lowest rate"}});
 }
 
 // As CLI11 shows them: its own words for a name that is none of these would be long.
@@ -202,8 +215,11 @@ void add_schedule(CLI::App& app, int& exit_code) {
   CLI::App* command =
       app.add_subcommand("schedule", "Show the learning rate of each step, as numbers and as a picture");
   command->option_defaults()->group("Schedule");
-  command->add_option("--schedule", options->schedule, names())->type_name("NAME")->capture_default_str();
-  command->add_option("--steps", options->recipe.steps, "Steps of the run")->capture_default_str();
+  command->add_option("--schedule", options->schedule, names())
+      ->check(known_by(tool::schedule_kind))
+      ->type_name("NAME")
+      ->capture_default_str();
+  add_number(*command, "--steps", options->recipe.steps, "Steps of the run");
   command->add_option("--lr", options->recipe.lr, "Highest learning rate")->capture_default_str();
   command->add_option("--min-lr", options->min_lr, "Lowest learning rate [lr/10; one_cycle: lr/250000]");
   command
@@ -214,6 +230,7 @@ void add_schedule(CLI::App& app, int& exit_code) {
   command->add_option("--beta2", options->recipe.beta2, "Adam's, for an untuned warm-up")->capture_default_str();
   command->add_option("--compare", options->compare, "More schedules, beside the first one")
       ->delimiter(',')
+      ->check(known_by(tool::schedule_kind))
       ->type_name("NAME,...");
   command->option_defaults()->group("Output");
   command->add_option("--plot", options->plot, "Draw them into this file, as SVG")->type_name("FILE");
@@ -230,6 +247,7 @@ void add_schedule(CLI::App& app, int& exit_code) {
       if (command->get_option(file)->count() > 0 && command->get_option(file)->as<std::string>().empty())
         throw CLI::ValidationError(std::string(file) + " must not be empty");
     }
+    refuse_idle(*command, *options);
     exit_code = schedule(*options);
   });
 }

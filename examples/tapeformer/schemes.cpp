@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <tape/core/error.h>
+#include <tape/examples/support/screen.h>
 #include <tape/nn/block.h>
 #include <tape/nn/model_config.h>
 #include <tape/nn/module.h>
@@ -24,6 +25,7 @@ namespace tapeformer {
 namespace {
 
 namespace nn = tape::nn;
+namespace tool = tape::tool;
 using Json = nlohmann::ordered_json;
 
 struct Options {
@@ -106,27 +108,29 @@ bool has_constants(const nn::SchemeInfo& row) {
 
 void print_overview(const Options& o) {
   const nn::Depth depth = nn::Depth::decoder_only(o.layers);
-  const auto line = [](const char* what, std::string_view text) { fmt::print("{:<18}{:<12}{}\n", "", what, text); };
+  const auto line = [](const char* what, std::string_view text) {
+    tool::show(fmt::format("{:<18}{:<12}{}\n", "", what, text));
+  };
   for (const nn::SchemeInfo& row : nn::scheme_table()) {
-    fmt::print("{:<18}{}\n", row.name, row.formula);
+    tool::show(fmt::format("{:<18}{}\n", row.name, row.formula));
     if (has_constants(row)) line("constants", row.constants);
     line("norms",
          fmt::format("{} in a block, {} in all; parameters {}", nn::norms_in_block(row.scheme, depth, o.layers - 1),
                      nn::norm_count(row.scheme, depth), added_text(row, o, depth)));
     line("source", row.source);
   }
-  fmt::print(
+  tool::show(fmt::format(
       "\nf is attention or feed-forward. Counted are a decoder-only model of {} layers and width {}, its final norm\n"
       "included, and the parameters of its norms ({}) and learned gains. tapeformer schemes NAME tells more.\n",
-      o.layers, o.width, name_of(o.norm));
-  fmt::print("\n{:<18}{:<50}unchanged by\n", "norm", "formula");
+      o.layers, o.width, name_of(o.norm)));
+  tool::show(fmt::format("\n{:<18}{:<50}unchanged by\n", "norm", "formula"));
   for (const nn::NormInfo& row : nn::norm_table()) {
-    fmt::print("{:<18}{:<50}{}\n", row.name, row.formula, row.invariant);
+    tool::show(fmt::format("{:<18}{:<50}{}\n", row.name, row.formula, row.invariant));
     line("source", row.source);
   }
-  fmt::print("\nAny scheme goes with any norm in any architecture, but for these:\n");
+  tool::show(fmt::format("\nAny scheme goes with any norm in any architecture, but for these:\n"));
   for (const nn::Refusal& refusal : nn::refusal_table()) {
-    fmt::print("- {}: {}\n", refusal.combination, refusal.reason);
+    tool::show(fmt::format("- {}: {}\n", refusal.combination, refusal.reason));
   }
 }
 
@@ -140,9 +144,9 @@ std::string rounded(const nn::SchemeInfo& row, const nn::Depth& d) {
 
 void print_details(const Options& o, const nn::SchemeInfo& row) {
   const auto line = [](const char* what, std::string_view text) {
-    if (!text.empty()) fmt::print("{:<14}{}\n", what, text);
+    if (!text.empty()) tool::show(fmt::format("{:<14}{}\n", what, text));
   };
-  fmt::print("{} ({})\n\n", row.title, row.name);
+  tool::show(fmt::format("{} ({})\n\n", row.title, row.name));
   line("step", row.formula);
   line("constants", row.constants);
   line("first values", first_values(row));
@@ -150,15 +154,16 @@ void print_details(const Options& o, const nn::SchemeInfo& row) {
   line("first norm", row.embedding_norm ? "a norm of the embedding" : "");
   line("source", row.source);
   line("choices here", row.choice);
-  fmt::print("\n{:<28}{:>8}{:>12}{:>12}{:>8}{:>12}\n", "", "layers", "α", "β", "norms", "parameters");
+  tool::show(fmt::format("\n{:<28}{:>8}{:>12}{:>12}{:>8}{:>12}\n", "", "layers", "α", "β", "norms", "parameters"));
   for (const Case& c : cases(o)) {
     const nn::SchemeConstants k = nn::scheme_constants(row.scheme, c.depth);
-    fmt::print("{:<28}{:>8}{:>12.6f}{:>12.6f}{:>8}{:>12}{}\n", c.title, c.depth.layers(), k.alpha, k.beta,
-               nn::norm_count(row.scheme, c.depth), added_text(row, o, c.depth), rounded(row, c.depth));
+    tool::show(fmt::format("{:<28}{:>8}{:>12.6f}{:>12.6f}{:>8}{:>12}{}\n", c.title, c.depth.layers(), k.alpha, k.beta,
+                           nn::norm_count(row.scheme, c.depth), added_text(row, o, c.depth), rounded(row, c.depth)));
   }
-  fmt::print("\nparameters: those of norms ({}) and learned gains at width {}\n", name_of(o.norm), o.width);
+  tool::show(
+      fmt::format("\nparameters: those of norms ({}) and learned gains at width {}\n", name_of(o.norm), o.width));
   if (const nn::Refusal* refusal = nn::refusal_of(config_of(row.scheme, o)))
-    fmt::print("refused: {}: {}\n", refusal->combination, refusal->reason);
+    tool::show(fmt::format("refused: {}: {}\n", refusal->combination, refusal->reason));
 }
 
 Json scheme_json(const Options& o, const nn::SchemeInfo& row) {
@@ -203,10 +208,11 @@ Json all_json(const Options& o) {
 }
 
 void run(const Options& o) {
-  if (o.width % 4 != 0) throw tape::Error(tape::str("--width must be a multiple of the 4 heads, it is ", o.width));
+  if (o.width % 4 != 0)
+    throw CLI::ValidationError(tape::str("--width must be a multiple of the 4 heads, it is ", o.width));
   const nn::SchemeInfo* row = o.name.empty() ? nullptr : &nn::scheme_info(nn::scheme(o.name));
   if (o.json) {
-    fmt::print("{}\n", (row ? scheme_json(o, *row) : all_json(o)).dump(2));
+    tool::show(fmt::format("{}\n", (row ? scheme_json(o, *row) : all_json(o)).dump(2)));
   } else if (row) {
     print_details(o, *row);
   } else {
@@ -219,11 +225,13 @@ void run(const Options& o) {
 void add_schemes(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("schemes", "Print the tables of residual schemes and norms");
-  command->add_option("name", options->name, "Tell more about this scheme")->type_name("NAME");
+  command->add_option("name", options->name, "Tell more about this scheme")
+      ->check(known_by(nn::scheme))
+      ->type_name("NAME");
   const CLI::Validator depths = from_to(int64_t{1}, int64_t{100'000});
   add_number(*command, "--layers", options->layers, "Blocks, in an encoder-decoder model those of the encoder")
       ->check(depths);
-  command->add_option("--decoder-layers", options->decoder_layers, "Blocks of the decoder [as --layers]")
+  add_whole(*command, "--decoder-layers", options->decoder_layers, "Blocks of the decoder [as --layers]")
       ->check(depths);
   add_number(*command, "--width", options->width, "Width that parameters are counted for, with 4 heads")
       ->check(from_to(int64_t{4}, int64_t{1024}));

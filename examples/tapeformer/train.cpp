@@ -57,10 +57,10 @@ void introduce(const Prepared& run) {
   tool::say(fmt::format("          scheme {}, norm {}, activation {}, positions {}, {} head", name_of(m.scheme),
                         name_of(m.norm.kind), name_of(m.activation), name_of(m.positions), m.tied ? "tied" : "untied"));
   const std::string rows = encdec ? "pairs" : fmt::format("x {} characters", m.context);
-  tool::say(fmt::format("training  {} steps of {} {}, {}{}", tool::grouped(r.steps), r.batch * r.accumulate, rows,
+  tool::say(fmt::format("training  {} of {} {}, {}{}", tool::counted(r.steps, "step"), r.batch * r.accumulate, rows,
                         name_of(r.optimizer), r.ema > 0 ? fmt::format(", weights averaged with decay {}", r.ema) : ""));
-  tool::say(fmt::format("          learning rate {}, schedule {} after {} steps of warm-up", r.lr, name_of(r.schedule),
-                        r.warmup));
+  tool::say(fmt::format("          learning rate {}, schedule {} after {} of warm-up", r.lr, name_of(r.schedule),
+                        tool::counted(r.warmup, "step")));
   if (r.precision != tape::Precision::f32) {
     tool::say(fmt::format("          products of linear layers in {}", name_of(r.precision)));
   }
@@ -75,8 +75,17 @@ tool::Corpus corpus_of(const std::u32string& text, const tool::CharTokenizer& to
   return tool::corpus_of(text, tokenizer, config.architecture, config.text.path);
 }
 
+// A run must not write over what it learns from.
+void require_other_file(const tool::RunFolder& folder, const std::string& text) {
+  const std::string file = folder.same_file(text);
+  if (!file.empty())
+    throw Error(tape::str(text, " would be replaced by the run, which writes its own ", file,
+                          ": give the text another name or the run another folder with --out"));
+}
+
 Prepared prepare_new(const TrainOptions& options) {
   const tool::RunFolder folder(options.out);
+  require_other_file(folder, options.config.text.path);
   if (folder.holds_run() && !options.force) {
     throw Error(tape::str(options.out, " already holds a run: --force replaces it, --resume ", quoted(options.out),
                           " continues it, another --out keeps it"));
@@ -101,6 +110,7 @@ Prepared prepare_resumed(const TrainOptions& options) {
   auto [config, tokenizer] = tool::load_saved_run(folder);
   const int64_t eval_every = config.reporting.eval_every;
   options.apply_to(config);
+  require_other_file(folder, config.text.path);
   if (config.recipe.schedule == tool::ScheduleKind::Plateau && config.reporting.eval_every != eval_every) {
     throw Error("--eval-every can not be changed with --resume: the plateau schedule listens to the validation loss");
   }
@@ -164,7 +174,7 @@ int conclude(const Prepared& run, const std::string& program, const tool::RunRes
       break;
   }
   const auto architecture = run.trainer->config().architecture;
-  tool::say(fmt::format("finished  {} steps in {}; validation loss {:.4f} ({:.2f} bits per {})", tool::grouped(steps),
+  tool::say(fmt::format("finished  {} in {}; validation loss {:.4f} ({:.2f} bits per {})", tool::counted(steps, "step"),
                         tool::clock_time(result.seconds), result.validation_loss,
                         result.validation_loss / std::numbers::ln2, target_of(architecture)));
   tool::say(fmt::format("{}:\n  {} sample --model {} {}", invitation_of(architecture), quoted(program), folder,

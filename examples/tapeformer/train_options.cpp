@@ -14,6 +14,7 @@ namespace tapeformer {
 
 namespace {
 
+namespace nn = tape::nn;
 namespace tool = tape::tool;
 
 // The options whose defaults follow from others.
@@ -73,8 +74,7 @@ void add_recipe_options(CLI::App& command, tool::Recipe& r, Dependent& dependent
   add_choice(command, "--precision", r.precision, tape::precision,
              "Of linear layers' products: f32, bf16 (needs AVX-512) or\nbf16-emulated, the same numbers on any "
              "processor, slower");
-  add_number(command, "--seed", r.seed, "Number that first values, batches and dropout follow from")
-      ->check(not_negative());
+  add_number(command, "--seed", r.seed, "Number that first values, batches and dropout follow from");
 }
 
 void add_reporting_options(CLI::App& command, tool::RunConfig& config) {
@@ -95,9 +95,8 @@ void add_watch_options(CLI::App& command, TrainOptions& options) {
           "Record what goes on in each layer, every EVERY steps\n[200 times in the run]; 0: no more")
       ->expected(0, 1)
       ->type_name("EVERY");
-  command
-      .add_option("--serve", options.serve,
-                  "Serve a page of the run that a browser can follow; 0: on\na free port. Implies --watch")
+  add_whole(command, "--serve", options.serve,
+            "Serve a page of the run that a browser can follow; 0: on\na free port. Implies --watch")
       ->type_name("PORT")
       ->check(from_to(0, 65535));
   command
@@ -156,34 +155,57 @@ void settle_resumed(const CLI::App& command, TrainOptions& options) {
   if (given("--save-every")) options.save_every = options.config.reporting.save_every;
 }
 
+// Options that ask for another model than the scheme has.
+void refuse_contradictions(const CLI::App& command, const nn::ModelConfig& m) {
+  const auto given = [&command](const char* name) { return command.get_option(name)->count() > 0; };
+  const nn::Slots slots = nn::plan(m.scheme, nn::Depth::decoder_only(1), 0, nn::Sublayer::SelfAttention);
+  if (given("--qk-norm") && slots.norm_query_key != nn::QKNorm::None && slots.norm_query_key != m.qk_norm) {
+    throw CLI::ValidationError(tape::str("--qk-norm ", name_of(m.qk_norm), " contradicts --scheme ", name_of(m.scheme),
+                                         ", whose norm of queries and keys is ", name_of(slots.norm_query_key),
+                                         ": leave it out or choose another scheme"));
+  }
+  if (slots.gain_only && m.norm.bias.value_or(false)) {
+    throw CLI::ValidationError(tape::str("--norm-bias true contradicts --scheme ", name_of(m.scheme),
+                                         ", whose norms have a gain only: leave it out or choose another scheme"));
+  }
+}
+
 // Options that would change nothing beside the others are refused: who gives one expects something of it.
 void refuse_idle(const CLI::App& command, const tool::RunConfig& config) {
-  const tape::nn::ModelConfig& m = config.model;
-  const bool rotary = m.positions == tape::nn::Positions::Rotary;
-  const bool relative = m.positions == tape::nn::Positions::RelativeBias;
-  const bool has_eps = m.norm.kind != tape::nn::NormKind::DyT && m.norm.kind != tape::nn::NormKind::Derf;
+  const nn::ModelConfig& m = config.model;
+  const bool rotary = m.positions == nn::Positions::Rotary;
+  const bool relative = m.positions == nn::Positions::RelativeBias;
+  const bool has_eps = m.norm.kind != nn::NormKind::DyT && m.norm.kind != nn::NormKind::Derf;
   const tool::OptimizerKind optimizer = config.recipe.optimizer;
   const bool lion = optimizer == tool::OptimizerKind::Lion;
   const bool squares = optimizer != tool::OptimizerKind::SGD && optimizer != tool::OptimizerKind::Adafactor;
-  struct Rule {
-    const char* option;
-    bool is_used;
-    const char* by;
-  };
-  const Rule rules[] = {{"--rotary-base", rotary, "--positions rotary"},
-                        {"--rotary-fraction", rotary, "--positions rotary"},
-                        {"--rotary-layout", rotary, "--positions rotary"},
-                        {"--relative-buckets", relative, "--positions relative"},
-                        {"--relative-max-distance", relative, "--positions relative"},
-                        {"--experts-per-token", m.mixture.experts > 0, "--experts"},
-                        {"--balance", m.mixture.experts > 0, "--experts"},
-                        {"--norm-eps", has_eps, "--norm layer, rms and scale"},
-                        {"--beta2", squares, "optimizers other than sgd and adafactor"},
-                        {"--eps", squares && !lion, "optimizers other than sgd, lion and adafactor"}};
-  for (const Rule& rule : rules) {
-    if (!rule.is_used && command.get_option(rule.option)->count() > 0)
-      throw CLI::ValidationError(std::string(rule.option) + " would change nothing here: it is for " + rule.by);
-  }
+  const bool decays = optimizer == tool::OptimizerKind::AdamW || config.recipe.decay == tool::DecayKind::Independent;
+  const bool normed = (m.scheme != nn::Scheme::ReZero && m.scheme != nn::Scheme::TFixup) ||
+                      m.qk_norm != nn::QKNorm::None || m.embedding_norm;
+  const char* const with_norms = "schemes other than rezero and t-fixup, which have no norms, and --qk-norm";
+  refuse_unused(
+      command,
+      {{"--rotary-base", rotary, "--positions rotary"},
+       {"--rotary-fraction", rotary, "--positions rotary"},
+       {"--rotary-layout", rotary, "--positions rotary"},
+       {"--relative-buckets", relative, "--positions relative"},
+       {"--relative-max-distance", relative, "--positions relative"},
+       {"--experts-per-token", m.mixture.experts > 0, "--experts"},
+       {"--balance", m.mixture.experts > 0, "--experts"},
+       {"--norm", normed, with_norms},
+       {"--norm-eps", normed, with_norms},
+       {"--norm-eps-place", normed, with_norms},
+       {"--norm-bias", normed, with_norms},
+       {"--no-norm-gain", normed, with_norms},
+       {"--norm-unit-offset", normed, with_norms},
+       {"--norm-partial", normed, with_norms},
+       {"--norm-alpha", normed, with_norms},
+       {"--norm-eps", has_eps, "--norm layer, rms and scale"},
+       {"--embedding-norm", !nn::scheme_info(m.scheme).embedding_norm, "schemes other than peri, which has one"},
+       {"--beta2", squares, "optimizers other than sgd and adafactor"},
+       {"--eps", squares && !lion, "optimizers other than sgd, lion and adafactor"},
+       {"--decay", decays, "--optimizer adamw"},
+       {"--min-lr", tool::has_lowest_rate(config.recipe.schedule), "schedules that fall to a lowest rate"}});
 }
 
 void settle_new(const CLI::App& command, TrainOptions& options, const Dependent& dependent) {
@@ -201,12 +223,17 @@ void settle_new(const CLI::App& command, TrainOptions& options, const Dependent&
   }
   if (!given("--out")) options.out = "runs/" + std::filesystem::path(options.config.text.path).stem().string();
   if (options.out.empty()) throw CLI::ValidationError("--out must not be empty");
-  refuse_idle(command, options.config);
-  tape::nn::MixtureConfig& mixture = options.config.model.mixture;
-  if (mixture.experts > 0 && !given("--experts-per-token")) mixture.per_token = std::min<int64_t>(2, mixture.experts);
-  dependent.settle(options.config.recipe);
   const bool free = options.config.recipe.optimizer == tool::OptimizerKind::ScheduleFree;
   if (free && !given("--schedule")) options.config.recipe.schedule = tool::ScheduleKind::Constant;
+  refuse_contradictions(command, options.config.model);
+  refuse_idle(command, options.config);
+  nn::MixtureConfig& mixture = options.config.model.mixture;
+  if (given("--experts-per-token") && (mixture.per_token < 1 || mixture.per_token > mixture.experts)) {
+    throw CLI::ValidationError(
+        tape::str("--experts-per-token must be from 1 to --experts ", mixture.experts, ", it is ", mixture.per_token));
+  }
+  if (mixture.experts > 0 && !given("--experts-per-token")) mixture.per_token = std::min<int64_t>(2, mixture.experts);
+  dependent.settle(options.config.recipe);
   settle_watching(options, options.config);
 }
 

@@ -1,0 +1,61 @@
+#include <tape/core/name_list.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include <tape/core/error.h>
+
+namespace tape::inline TAPE_ABI {
+
+namespace {
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+// Levenshtein's distance, row by row, with letters in either case taken as the same.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t changed = diagonal + (lower(a[i]) == lower(b[j]) ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({changed, diagonal + 1, row[j] + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::string first_names(std::span<const std::string> names, std::size_t most) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) text += (i > 0 ? ", " : "") + names[i];
+  if (names.size() > most) text += str(" and ", names.size() - most, " more");
+  return text;
+}
+
+std::string nearest_name(std::string_view name, std::span<const std::string_view> known) {
+  constexpr std::size_t longest = 64;  // of a misspelt name
+  std::string nearest;
+  std::size_t least = std::min<std::size_t>(2, name.size() / 3) + 1;
+  for (const std::string_view candidate : known) {
+    const std::size_t d = name.size() > longest ? least : distance(name, candidate);
+    if (d >= least) continue;
+    nearest = candidate;
+    least = d;
+  }
+  return nearest;
+}
+
+std::string choices_for(std::string_view name, std::span<const std::string_view> known) {
+  std::string all;
+  for (const std::string_view candidate : known) all += str(all.empty() ? "" : ", ", candidate);
+  const std::string nearest = nearest_name(name, known);
+  return nearest.empty() ? "choose one of " + all : str("did you mean ", nearest, "? Choose one of ", all);
+}
+
+}  // namespace tape::inline TAPE_ABI
