@@ -238,8 +238,7 @@ TEST_CASE("A server takes a free port and refuses one that is taken", "[report]"
   CHECK(port >= 1024);
   CHECK(has_parts(error_of([&] { report::PageServer("127.0.0.1", port, content); }),
                   {std::to_string(port), "another program", "0 for a free one"}));
-  CHECK(has_parts(error_of([&] { report::PageServer("192.0.2.1", 0, content); }),
-                  {"an address of this machine"}));
+  CHECK(has_parts(error_of([&] { report::PageServer("192.0.2.1", 0, content); }), {"an address of this machine"}));
 }
 
 }  // namespace tape::inline TAPE_ABI::test

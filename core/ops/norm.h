@@ -13,7 +13,7 @@ struct NormOptions {
   double eps = 1e-5;
   EpsPlace eps_place = EpsPlace::inside;
   bool unit_offset = false;  ///< the gain is 1 + weight, as in Gemma, so that weight decay pulls it to 1
-  double partial = 1;  ///< rms_norm: the statistic is that of the first ⌈partial·C⌉ columns (pRMSNorm)
+  double partial = 1;        ///< rms_norm: the statistic is that of the first ⌈partial·C⌉ columns (pRMSNorm)
 };
 
 /// LayerNorm over the last axis: y = (x - μ)/√(σ² + eps) ⊙ weight + bias with the mean μ and the biased variance σ² of

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <string>
 
+#include <tape/core/error.h>
+
 namespace tape::inline TAPE_ABI::tool {
 
 namespace {
@@ -38,9 +40,8 @@ void install(int signal, struct sigaction& before) {
 
 Interrupt::Interrupt(std::string_view answer) {
   wanted = 0;
-  line = ::isatty(STDOUT_FILENO) != 0 ? "\n" : "";  // below a status that is drawn in place
-  line += answer;
-  line += '\n';
+  const char* const above = ::isatty(STDOUT_FILENO) != 0 ? "\n" : "";  // a status is drawn in place there
+  line = str(above, answer, "\n");
   install(SIGINT, before_int_);
   install(SIGTERM, before_term_);
 }
