@@ -25,7 +25,9 @@ TEST_CASE("of many names the first are told, and how many there are more", "[nam
 }
 
 TEST_CASE("the name that was meant is the nearest", "[names]") {
-  CHECK(nearest_name("deepnrom", schemes) == "deepnorm");  // two letters changed
+  CHECK(nearest_name("deepnrom", schemes) == "deepnorm");  // two letters swapped
+  CHECK(nearest_name("psot", schemes) == "post");
+  CHECK(nearest_name("erp", schemes).empty());
   CHECK(nearest_name("DeepNorm", schemes) == "deepnorm");
   CHECK(nearest_name("PRE", schemes) == "pre");
   CHECK(nearest_name("poster", schemes) == "post");
