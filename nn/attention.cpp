@@ -153,7 +153,7 @@ SelfAttention::SelfAttention(AttentionConfig config_, const WeightInit& init)
 
 Tensor SelfAttention::operator()(const Tensor& x, const AttentionMask& mask, const Context& context,
                                  Where where) const {
-  const AttentionOptions options = options_of(config, mask, context);
+  AttentionOptions options = options_of(config, mask, context);
   const Tensor packed = qkv(x, where);
   const int64_t first = context.first_position();
   Tensor z;
@@ -169,6 +169,7 @@ Tensor SelfAttention::operator()(const Tensor& x, const AttentionMask& mask, con
       const KeyValueCache::Entry& all = context.cache()->extend(config.name, k, v, where);
       k = all.keys;
       v = all.values;
+      options.keys = first + x.shape()[1];
     }
     z = attention(q, k, v, options, &context.random(), where);
   } else {  // the first heads are those of queries and keys
