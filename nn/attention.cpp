@@ -121,7 +121,8 @@ Tensor turned(const AttentionConfig& c, const Tensor& x, int64_t heads, int64_t 
 // What a probe may ask for: fused attention keeps no probabilities, so they are computed once more.
 void show(const AttentionConfig& config, const Tensor& q, const Tensor& k, const Tensor& v,
           const AttentionOptions& options, Where where) {
-  if (Probe::asks_for("hook_v")) tap(config.name, "hook_v", v.detach(), where);
+  const int64_t keys = options.keys > 0 ? options.keys : v.shape()[1];
+  if (Probe::asks_for("hook_v")) tap(config.name, "hook_v", slice(v.detach(), 1, 0, keys, where), where);
   if (!Probe::asks_for("hook_pattern")) return;
   tap(config.name, "hook_pattern", attention_weights(q.detach(), k.detach(), options, where), where);
 }
@@ -189,7 +190,7 @@ SelfAttention::SelfAttention(AttentionConfig config_, const WeightInit& init)
 Tensor SelfAttention::operator()(const Tensor& x, const AttentionMask& mask, const Context& context,
                                  Where where) const {
   TopScores tops(config);
-  const AttentionOptions options = tops.asked_of(options_of(config, mask, context));
+  AttentionOptions options = tops.asked_of(options_of(config, mask, context));
   const Tensor packed = qkv(x, where);
   const int64_t first = context.first_position();
   Tensor z;
@@ -205,6 +206,7 @@ Tensor SelfAttention::operator()(const Tensor& x, const AttentionMask& mask, con
       const KeyValueCache::Entry& all = context.cache()->extend(config.name, k, v, where);
       k = all.keys;
       v = all.values;
+      options.keys = first + x.shape()[1];
     }
     show(config, q, k, v, options, where);
     z = attention(q, k, v, options, &context.random(), where);

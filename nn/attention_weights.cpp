@@ -16,6 +16,7 @@ constexpr double hidden = -std::numeric_limits<double>::infinity();
 
 struct Sizes {
   int64_t batch, heads, kv_heads, queries, keys, head_size;
+  int64_t key_rows;  // of which the first `keys` count
 };
 
 Sizes sizes_of(const Tensor& q, const Tensor& k, const AttentionOptions& o, Where where) {
@@ -28,7 +29,9 @@ Sizes sizes_of(const Tensor& q, const Tensor& k, const AttentionOptions& o, Wher
   require(
       o.heads > 0 && o.heads % kv_heads == 0 && q.last() % o.heads == 0 && q.last() * kv_heads == k.last() * o.heads,
       str("must be of ", o.heads, " and ", kv_heads, " heads of one size, the first number a multiple of the second"));
-  const Sizes n{q.shape()[0], o.heads, kv_heads, q.shape()[1], k.shape()[1], q.last() / o.heads};
+  require(o.keys >= 0 && o.keys <= k.shape()[1], str("need at least ", o.keys, " keys"));
+  const Sizes n{q.shape()[0],       o.heads,     kv_heads, q.shape()[1], o.keys > 0 ? o.keys : k.shape()[1],
+                q.last() / o.heads, k.shape()[1]};
   const auto fits = [&](const auto& optional, const Shape& shape, const char* name) {
     require(!optional || optional.shape() == shape, str("need ", name, " ", shape));
   };
@@ -105,7 +108,7 @@ Tensor attention_weights(const Tensor& q, const Tensor& k, const AttentionOption
           double& score = row[static_cast<std::size_t>(s)];
           score = hidden;
           if (!sees(o, n, b, t, s)) continue;
-          score = factor * dot(query, k.data() + (b * n.keys + s) * k.last() + g * n.head_size, n.head_size);
+          score = factor * dot(query, k.data() + (b * n.key_rows + s) * k.last() + g * n.head_size, n.head_size);
           if (o.softcap > 0) score = o.softcap * std::tanh(score / o.softcap);
           score += bias(o, n, b, h, t, s);
         }

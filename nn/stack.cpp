@@ -7,7 +7,7 @@
 namespace tape::inline TAPE_ABI::nn {
 
 Stack::Stack(const ModelConfig& c, const Depth& depth, const std::string& prefix)
-    : prefix_(prefix),
+    : final_name_(prefix + "ln_final"),
       recompute_(c.recompute),
       second_stream_(plan(c.scheme, depth, 0, Sublayer::SelfAttention).second_stream) {
   const SchemeInfo& scheme = scheme_info(c.scheme);
@@ -32,7 +32,7 @@ Tensor Stack::operator()(const Tensor& embedding, const AttentionMask& given, co
   if (context.cache()) context.cache()->advance(x.shape()[1]);
   if (!final_norm_) return stream.x;
   const Tensor normed = (*final_norm_)(second_stream_ ? stream.sum : stream.x, where);
-  return tap(prefix_ + "ln_final", "hook_normalized", second_stream_ ? add(stream.x, normed, where) : normed, where);
+  return tap(final_name_, "hook_normalized", second_stream_ ? add(stream.x, normed, where) : normed, where);
 }
 
 Stream Stack::run(const Block& block, const Stream& in, const AttentionMask& mask, const Memory& memory,

@@ -7,7 +7,9 @@
 
 #include <tape/core/checkpoint.h>
 #include <tape/core/ops.h>
+#include <tape/examples/support/sampling.h>
 #include <tape/nn/attention.h>
+#include <tape/nn/encoder_decoder.h>
 #include <tape/nn/module.h>
 #include <tape/optim/clip.h>
 #include <tape/optim/ema.h>
@@ -176,6 +178,90 @@ TEST_CASE("From the third step on attention with all its forms and inner norms a
       CHECK(steps[step].from_system == 0);
       CHECK(steps[step].by_new == 0);
     }
+  }
+}
+
+namespace {
+
+// Reads tokens one by one from the beginning, `prompt` at first, and expects the later ones to take no memory.
+void check_growth(const nn::ModelConfig& config, int64_t batch, int64_t prompt) {
+  const nn::GPT gpt(config, Seed{1});
+  const Ids one = random_ids({batch, 1}, 20, 3);
+  nn::KeyValueCache cache(config.context);
+  const nn::Context context = nn::evaluation().remembering(cache);
+  gpt(random_ids({batch, prompt}, 20, 2), context);
+  int64_t quiet = 0;
+  for (int64_t t = prompt; t < config.context; ++t) {
+    const Taken before = taken();
+    gpt(one, context);
+    const Taken step = taken() - before;
+    quiet += step.from_system == 0 && step.by_new == 0;
+    if (t < prompt + 2) continue;
+    INFO("position " << t << ", batch " << batch);
+    CHECK(step.from_system == 0);
+    CHECK(step.by_new == 0);
+  }
+  CHECK(quiet >= config.context - prompt - 2);
+}
+
+}  // namespace
+
+TEST_CASE("A text that grows with a key-value cache takes no memory for a token", "[allocation][nn][cache]") {
+  for (const int count : {1, 2}) {
+    const Threads use(count);
+    for (const int64_t batch : {1, 5}) {
+      nn::ModelConfig config{.vocab = 20, .context = 200, .layers = 2, .heads = 4, .width = 32};
+      pool_trim();
+      check_growth(config, batch, 1);
+      check_growth(config, batch, 70);
+      config.kv_heads = 2;
+      config.norm = nn::NormKind::RMS;
+      config.activation = nn::Activation::SwiGLU;
+      config.qk_norm = nn::QKNorm::PerHead;
+      for (const auto positions :
+           {nn::Positions::Sinusoidal, nn::Positions::Rotary, nn::Positions::ALiBi, nn::Positions::RelativeBias}) {
+        config.positions = positions;
+        check_growth(config, batch, 3);
+      }
+    }
+  }
+}
+
+TEST_CASE("Sampling takes no memory for a token, within the context and beyond it", "[allocation][tool]") {
+  const nn::GPT gpt({.vocab = 20, .context = 30, .layers = 2, .heads = 4, .width = 32}, Seed{1});
+  const Threads one(1);  // OpenMP itself takes memory when a team is made
+  for (const int64_t top_k : {0, 5}) {
+    std::vector<Taken> at;
+    at.reserve(100);
+    tool::generate(gpt, {1, 2, 3}, {.tokens = 80, .temperature = 1, .top_k = top_k},
+                   [&](int32_t) { at.push_back(taken()); });
+    REQUIRE(at.size() == 80);
+    // Tokens 0 to 27 come from passes with the cache; from 28 on the whole window is read each time.
+    for (std::size_t t = 3; t < at.size(); ++t) {
+      if (t >= 28 && t <= 30) continue;
+      INFO("token " << t);
+      CHECK((at[t] - at[t - 1]).from_system == 0);
+      CHECK((at[t] - at[t - 1]).by_new == 0);
+    }
+  }
+}
+
+TEST_CASE("A decoder takes no memory for a token of the target", "[allocation][nn][cache]") {
+  const nn::EncoderDecoder model({.vocab = 20, .context = 60, .layers = 2, .heads = 4, .width = 32}, Seed{1});
+  const nn::Memory memory = model.encode(random_ids({3, 9}, 20, 1), nn::evaluation());
+  const Ids one = random_ids({3, 1}, 20, 3);
+  nn::KeyValueCache cache(60);
+  const nn::Context context = nn::evaluation().remembering(cache);
+  for (int text = 0; text < 2; ++text) {
+    for (int64_t t = 0; t < 60; ++t) {
+      const Taken before = taken();
+      model.head(model.decode(memory, one, context));
+      const Taken step = taken() - before;
+      if (text == 0 && t < 2) continue;
+      CHECK(step.from_system == 0);
+      CHECK(step.by_new == 0);
+    }
+    cache.clear();
   }
 }
 

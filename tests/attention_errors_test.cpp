@@ -1,4 +1,5 @@
 // What the forms of attention refuse, and the corners they accept.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -21,6 +22,8 @@ TEST_CASE("The forms of attention say what does not fit", "[attention][errors]")
   refused({.kv_heads = 3}, {"heads, 4", "multiple of kv_heads, 3"});
   refused({.kv_heads = -1}, {"kv_heads, -1"});
   refused({.kv_heads = 2}, {"(2, 3, 8)", "(2, 5, 8)", "2 heads where q has 4"});
+  refused({.keys = 6}, {"keys", "at most 5", "6"});
+  refused({.keys = -1}, {"keys", "-1"});
   refused({.window = -1}, {"window", "-1"});
   refused({.softcap = -0.5}, {"softcap", "-0.5"});
   refused({.softcap = std::numeric_limits<double>::quiet_NaN()}, {"softcap"});
@@ -44,6 +47,10 @@ TEST_CASE("The forms of attention say what does not fit", "[attention][errors]")
                     attention_packed(Tensor::zeros({1, 2, 9}), {.heads = 4, .kv_heads = 2});
                   }),
                   {"attention_packed: ", "(1, 2, 9)", "(4 + 2·2)·head size"}));
+  CHECK(has_parts(error_of([&] {
+                    attention_packed(Tensor::zeros({1, 2, 12}), {.heads = 4, .keys = 1});
+                  }),
+                  {"attention_packed: ", "keys"}));
   CHECK(has_parts(error_of([&] { scale_heads(q, Tensor::zeros({3})); }), {"scale_heads: ", "(2, 3, 8)", "(3)"}));
   CHECK(has_parts(error_of([&] { rotary(q, {.heads = 2, .head_size = 4, .rotated = 6}); }),
                   {"rotary: ", "(2, 3, 8)", "not 6"}));
@@ -79,6 +86,39 @@ TEST_CASE("A cap bounds what a key can be worth", "[attention][forms]") {
     CHECK(weight == Approx(1 / (1 + std::exp(-2 * cap))).epsilon(1e-5));
   }
   CHECK(attention(q, k, v, {.heads = 1}).item() == 1);
+}
+
+TEST_CASE("Room for more keys is never read", "[attention][forms]") {
+  const int64_t keys = 70;
+  for (const int64_t queries : {1, 12}) {
+    const Tensor q = random_tensor({2, queries, 8}, 1);
+    Tensor k = Tensor::full({2, 100, 4}, std::numeric_limits<real>::quiet_NaN());
+    Tensor v = k.copy();
+    const Tensor k_alone = random_tensor({2, keys, 4}, 2);
+    const Tensor v_alone = random_tensor({2, keys, 4}, 3);
+    for (int64_t b = 0; b < 2; ++b) {
+      std::copy_n(k_alone.data() + b * keys * 4, keys * 4, k.mutable_data() + b * 100 * 4);
+      std::copy_n(v_alone.data() + b * keys * 4, keys * 4, v.mutable_data() + b * 100 * 4);
+    }
+    for (const bool alibi : {false, true}) {
+      const AttentionOptions plain{.heads = 4, .kv_heads = 2, .causal = true, .window = 60, .alibi = alibi};
+      AttentionOptions with_room = plain;
+      with_room.keys = keys;
+      CHECK(same_bits(attention(q, k, v, with_room), attention(q, k_alone, v_alone, plain)));
+      const Tensor dy = random_tensor({2, queries, 8}, 4);
+      const auto gradients = [&](const AttentionOptions& o, const Tensor& of_k, const Tensor& of_v) {
+        return differentiate([&](const Inputs& x) { return attention(x[0], x[1], x[2], o); }, {q, of_k, of_v}, dy)
+            .gradients;
+      };
+      const Inputs alone = gradients(plain, k_alone, v_alone);
+      const Inputs roomy = gradients(with_room, k, v);
+      CHECK(same_bits(roomy[0], alone[0]));
+      for (const std::size_t i : {std::size_t{1}, std::size_t{2}}) {
+        CHECK(same_bits(slice(roomy[i], 1, 0, keys), alone[i]));
+        CHECK(same_bits(slice(roomy[i], 1, keys, 100), Tensor::zeros({2, 100 - keys, 4})));
+      }
+    }
+  }
 }
 
 TEST_CASE("Keys that are padding, of other segments or beyond the window may be anything finite",

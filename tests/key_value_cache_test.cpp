@@ -46,6 +46,8 @@ double largest_difference(const nn::ModelConfig& config, std::initializer_list<i
   return worst;
 }
 
+constexpr int64_t many = 300;  // outgrows the room of a cache several times
+
 constexpr auto one_by_one = {int64_t{1}, int64_t{2}, int64_t{3}, int64_t{4}, int64_t{5},
                              int64_t{6}, int64_t{7}, int64_t{8}, int64_t{9}};
 
@@ -79,6 +81,29 @@ TEST_CASE("Every kind of positions and form of attention does", "[nn][cache]") {
   }
 }
 
+TEST_CASE("A text may outgrow the room of its cache", "[nn][cache]") {
+  nn::ModelConfig config = config_of();
+  config.context = many;
+  const nn::GPT gpt(config, Seed{1});
+  randomize(nn::parameters(gpt), 2);
+  const Ids ids = random_ids({2, many}, 13, 3);
+  const Tensor whole = gpt(ids, nn::evaluation());
+  for (const int64_t positions : {int64_t{0}, int64_t{1}, many}) {
+    nn::KeyValueCache cache(positions);
+    const nn::Context context = nn::evaluation().remembering(cache);
+    for (int text = 0; text < 2; ++text) {
+      double worst = 0;
+      int64_t begin = 0;
+      for (const int64_t end : {int64_t{5}, int64_t{6}, int64_t{64}, int64_t{65}, int64_t{130}, many}) {
+        worst = std::max(worst, difference(gpt(columns(ids, begin, end), context), slice(whole, 1, begin, end)));
+        begin = end;
+      }
+      CHECK(worst < 1e-4);
+      cache.clear();
+    }
+  }
+}
+
 TEST_CASE("A decoder reads its source once, and position by position what it reads at once", "[nn][cache]") {
   nn::ModelConfig config = config_of();
   config.scheme = nn::Scheme::DeepNorm;
@@ -105,6 +130,13 @@ TEST_CASE("A cache can be cleared for another text, and is refused where it can 
   CHECK(cache.length() == 0);
   CHECK(same_bits(gpt(random_ids({1, 4}, 13, 1), context), first));
   CHECK(has_parts(error_of([&] { gpt(random_ids({1, 6}, 13, 1), context); }), {"after 4 positions", "context of 9"}));
+  cache.clear();
+  {
+    const Tape tape;
+    CHECK(has_parts(error_of([&] { gpt(random_ids({1, 4}, 13, 1), context); }), {"key-value cache", "NoRecord"}));
+    const NoRecord suspended;
+    CHECK(same_bits(gpt(random_ids({1, 4}, 13, 1), context), first));
+  }
   CHECK(has_parts(error_of([&] { nn::training(0).remembering(cache); }), {"for evaluation"}));
   const nn::Bert bert(config_of(), Seed{1});
   CHECK(has_parts(error_of([&] { bert(random_ids({1, 4}, 13, 1), context); }), {"causal"}));

@@ -27,6 +27,7 @@ TEST_CASE("Results of activations, gates and norms are made again with the same 
   const Tensor x = random_tensor({37, 65}, 1, -4, 4);
   const Parameter gain = parameter_of(random_tensor({65}, 2), "gain");
   const Parameter bias = parameter_of(random_tensor({65}, 3), "bias");
+  const Parameter factor = parameter_of(random_tensor({1}, 4, 0.5, 1), "factor");
   int checked = 0;
   int64_t different = 0;
   Tape tape;
@@ -34,12 +35,14 @@ TEST_CASE("Results of activations, gates and norms are made again with the same 
   Tensor sum_of_all;
   for (const Tensor& y :
        {relu(in), gelu(in), gelu_tanh(in), silu(in), squared_relu(in), swiglu(in, in), geglu(in, in), reglu(in, in),
-        layer_norm(in, gain, bias), rms_norm(in, gain, bias), layer_norm(gelu(in), gain, bias)}) {
+        layer_norm(in, gain, bias), rms_norm(in, gain, bias), layer_norm(gelu(in), gain, bias), scale_norm(in, factor),
+        scale_norm(gelu(in), factor), dyt(in, factor, gain, bias), dyt(gelu(in), factor, gain, {}),
+        derf(in, factor, factor, gain, bias), derf(gelu(in), factor, factor, {}, bias)}) {
     const Tensor again = check_saved(check_saved(y, checked, different) + y, checked, different);
     sum_of_all = sum_of_all ? sum_of_all + again : again;
   }
   tape.backward(sum(sum_of_all));
-  CHECK(checked == 22);
+  CHECK(checked == 34);
   CHECK(different == 0);
 }
 
@@ -58,8 +61,12 @@ TEST_CASE("A linear layer's input takes no memory until backward where it can be
   };
   const std::size_t hidden = 256 * 256 * sizeof(real);
   const std::size_t cheap = bytes_kept([](const Tensor& t) { return gelu(t); });
+  const Parameter factor = parameter_of(random_tensor({1}, 4, 0.5, 1), "factor");
+  const std::size_t squashed = bytes_kept([&](const Tensor& t) { return dyt(t, factor, {}, {}); });
+  const std::size_t shifted = bytes_kept([&](const Tensor& t) { return derf(t, factor, factor, {}, {}); });
+  const std::size_t scaled = bytes_kept([&](const Tensor& t) { return scale_norm(t, factor); });
   const std::size_t dear = bytes_kept([](const Tensor& t) { return tanh(t); });  // its own backward needs the result
-  CHECK(cheap < hidden + hidden / 2);
+  for (const std::size_t kept : {cheap, squashed, shifted, scaled}) CHECK(kept < hidden + hidden / 2);
   CHECK(dear > 2 * hidden);
 }
 

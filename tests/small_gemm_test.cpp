@@ -6,43 +6,12 @@
 #include <vector>
 
 #include "catch.h"
+#include "support/product_error.h"
 #include "support/tensors.h"
 
 namespace tape::test {
 
 namespace {
-
-struct Case {
-  Transpose ta, tb;
-  int64_t m, n, k;
-  real alpha, beta;
-};
-
-// The largest error in units of the bound for any order of summation.
-double error_in_bounds(const Case& p, const Tensor& a, const Tensor& b, const Tensor& before, const Tensor& c) {
-  const auto at = [](Transpose t, const Tensor& x, int64_t i, int64_t j) {
-    return static_cast<double>(t == Transpose::yes ? x.data()[j * x.last() + i] : x.data()[i * x.last() + j]);
-  };
-  double worst = 0;
-  for (int64_t i = 0; i < p.m; ++i) {
-    for (int64_t j = 0; j < p.n; ++j) {
-      double sum = 0;
-      double size = 0;
-      for (int64_t s = 0; s < p.k; ++s) {
-        const double term = at(p.ta, a, i, s) * at(p.tb, b, s, j);
-        sum += term;
-        size += std::abs(term);
-      }
-      const double kept = p.beta == 0 ? 0 : static_cast<double>(before.data()[i * p.n + j]);
-      const double alpha = static_cast<double>(p.alpha);
-      const double bound = static_cast<double>(p.k + 3) * static_cast<double>(std::numeric_limits<real>::epsilon()) *
-                           (std::abs(alpha) * size + std::abs(kept));
-      const double error = std::abs(static_cast<double>(c.data()[i * p.n + j]) - (alpha * sum + kept));
-      worst = std::max(worst, bound > 0 ? error / bound : error);
-    }
-  }
-  return worst;
-}
 
 Shape shape_of(Transpose t, int64_t rows, int64_t columns) {
   return t == Transpose::yes ? Shape{columns, rows} : Shape{rows, columns};
@@ -61,7 +30,6 @@ TEST_CASE("Small products are right for all sizes around those of registers and 
         for (const int64_t n : {int64_t{1}, panel - 1, panel, panel + 1, 2 * panel + 3}) {
           for (const int64_t k : {0, 1, 3, 40}) {
             for (const real beta : {real{0}, real{1}}) {
-              const Case p{ta, tb, m, n, k, real{0.5}, beta};
               const Tensor a = random_tensor(shape_of(ta, m, k), 1);
               const Tensor b = random_tensor(shape_of(tb, k, n), 2);
               const Tensor before = beta == 0 ? Tensor::full({m, n}, NAN) : random_tensor({m, n}, 3);
@@ -69,9 +37,16 @@ TEST_CASE("Small products are right for all sizes around those of registers and 
               Tensor c = before.copy();
               const ConstMatrix left(a.data(), a.shape()[0], a.shape()[1]);
               const ConstMatrix right(b.data(), b.shape()[0], b.shape()[1]);
-              small_gemm(ta, p.alpha, left, pack(tb, right, room.data()), beta, {c.mutable_data(), m, n});
+              small_gemm(ta, real{0.5}, left, pack(tb, right, room.data()), beta, {c.mutable_data(), m, n});
               INFO(m << " x " << n << " x " << k);
-              CHECK(error_in_bounds(p, a, b, before, c) <= 1);
+              CHECK(product_error({.ta = ta,
+                                   .tb = tb,
+                                   .alpha = 0.5,
+                                   .a = left,
+                                   .b = right,
+                                   .beta = static_cast<double>(beta),
+                                   .before = matrix(before)},
+                                  matrix(c)) <= 1);
             }
           }
         }
@@ -95,7 +70,7 @@ TEST_CASE("Rows and columns of a packed matrix enter products as they are", "[co
   Tensor c = Tensor::zeros({4, columns});
   small_gemm(Transpose::no, 1, matrix(a), packed.row_range(5, 7).column_range(panel, columns), 0,
              {c.mutable_data(), 4, columns});
-  CHECK(error_in_bounds({Transpose::no, Transpose::no, 4, columns, 7, 1, 0}, a, part, c, c) <= 1);
+  CHECK(product_error({.a = matrix(a), .b = matrix(part)}, matrix(c)) <= 1);
 }
 
 TEST_CASE("A product writes within the rows of a larger matrix only", "[core][gemm]") {

@@ -53,9 +53,13 @@ void check_distances(const Op& op, const AttentionOptions& options, const Attent
   }
 }
 
-// Checks the options against the sizes and draws the dropout mask's address.
-AttentionProblem problem_of(const Op& op, const AttentionOptions& options, int64_t batch, int64_t queries, int64_t keys,
+// Checks the options against the sizes, of which `rows` is that of k and v, and draws the dropout mask's address.
+AttentionProblem problem_of(const Op& op, const AttentionOptions& options, int64_t batch, int64_t queries, int64_t rows,
                             int64_t width, Random* random) {
+  if (options.keys < 0 || options.keys > rows) {
+    op.fail(str("keys must be at least 0 (all) and at most ", rows, ", the length of k and v, it is ", options.keys));
+  }
+  const int64_t keys = options.keys > 0 ? options.keys : rows;
   if (options.heads < 1 || width % options.heads != 0) {
     op.fail(str("width ", width, " must be a multiple of the number of heads, ", options.heads));
   }
@@ -65,6 +69,7 @@ AttentionProblem problem_of(const Op& op, const AttentionOptions& options, int64
                      .queries = queries,
                      .keys = keys,
                      .head_size = width / options.heads,
+                     .room = rows,
                      .causal = options.causal,
                      .window = std::min(options.window, queries + keys),  // more is no limit either
                      .softcap = static_cast<real>(options.softcap),
@@ -86,7 +91,7 @@ AttentionProblem problem_of(const Op& op, const AttentionOptions& options, int64
     if (!random) op.fail("dropout needs random numbers: pass random");
     p.draw = random->next();
   }
-  p.bias = distance_bias(options, keys);
+  p.bias = distance_bias(options, keys, rows);
   return p;
 }
 
@@ -102,6 +107,13 @@ HeadsView<const real> view(const Tensor& x, int64_t offset = 0) {
 }
 HeadsView<real> view(real* data, const Shape& shape, int64_t offset = 0) {
   return {data + offset, shape[2], shape[1] * shape[2]};
+}
+
+// Room for the gradient of k or v: zeros for what is no key.
+Storage key_gradient(const AttentionProblem& p, const Tensor& k) {
+  const Storage gradient = Storage::of<real>(k.size());
+  if (p.keys < p.room) std::fill_n(gradient.as<real>(), k.size(), real{0});
+  return gradient;
 }
 
 Cost cost_of(const AttentionProblem& p) {
@@ -153,8 +165,8 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Attent
       [p, q, k, v, out, lse](Backward& b) {
         // q, k and v may be one tensor: each gradient is computed in storage of its own and then added.
         const Storage dq = Storage::of<real>(q.size());
-        const Storage dk = Storage::of<real>(k.size());
-        const Storage dv = Storage::of<real>(v.size());
+        const Storage dk = key_gradient(p, k);
+        const Storage dv = key_gradient(p, v);
         const Storage dbias = bias_shares(p, b, 3);
         attention_backward(p, view(q), view(k), view(v), view(out), lse.as<real>(), view(b.dy_tensor()),
                            {.q = view(dq.as<real>(), q.shape()),
@@ -181,6 +193,7 @@ Tensor attention_packed(const Tensor& qkv, const AttentionOptions& options, Rand
   const int64_t kv_width = qkv.last() / (group + 2);
   const int64_t width = group * kv_width;
   const int64_t length = qkv.shape()[1];
+  op.require(options.keys == 0, "keys is for attention(): here there are as many as queries");
   const AttentionProblem p = problem_of(op, options, qkv.shape()[0], length, length, width, random);
   Tensor out = Tensor::uninitialized(qkv.shape().with(-1, width));
   const Storage lse = Storage::of<real>(p.batch * p.heads * p.queries);

@@ -13,6 +13,7 @@ namespace tape::inline TAPE_ABI {
 struct AttentionOptions {
   int64_t heads = 1;     ///< H, of the queries
   int64_t kv_heads = 0;  ///< KV, of keys and values: H is a multiple of it, and neighbouring queries share; 0: as many
+  int64_t keys = 0;      ///< S, when k and v have more rows: the others are room of a cache, never read; 0: all of them
   bool causal = false;   ///< query t sees keys 0…t (with S > T: keys 0…t+S-T, as with a cache)
   int64_t window = 0;    ///< query t sees keys t-window+1…t if causal, else |t - s| < window; 0: no limit
   bool alibi = false;    ///< adds -slope_h·|t - s| to the scores (alibi_slope in attention_bias.h)

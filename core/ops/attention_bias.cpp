@@ -29,11 +29,11 @@ int64_t relative_bucket(int64_t position, bool bidirectional, int64_t buckets, i
 }
 
 // values[h, r] = -slope_h·|r| + table[bucket(r), h],  r = s - t
-DistanceBias distance_bias(const AttentionOptions& options, int64_t keys) {
+DistanceBias distance_bias(const AttentionOptions& options, int64_t keys, int64_t room) {
   DistanceBias bias;
   if (!options.alibi && !options.relative_bias) return bias;
   const int64_t distances = std::max<int64_t>(2 * keys - 1, 0);
-  bias.values = Storage::of<real>(options.heads * distances);
+  bias.values = Storage::of<real>(options.heads * 2 * room);
   real* values = bias.values.as<real>();
   for (int64_t h = 0; h < options.heads; ++h) {
     const double slope = options.alibi ? alibi_slope(h, options.heads) : 0;
@@ -43,7 +43,7 @@ DistanceBias distance_bias(const AttentionOptions& options, int64_t keys) {
   }
   if (!options.relative_bias) return bias;
   bias.bucket_count = options.relative_bias.shape()[0];
-  bias.buckets = Storage::of<int32_t>(distances);
+  bias.buckets = Storage::of<int32_t>(2 * room);
   auto* buckets = bias.buckets.as<int32_t>();
   for (int64_t i = 0; i < distances; ++i) {
     buckets[i] =

@@ -26,7 +26,7 @@ struct DistanceBias {
   int64_t bucket_count = 0;
 };
 
-/// The biases that the options ask for, with S = keys.
-DistanceBias distance_bias(const AttentionOptions& options, int64_t keys);
+/// The biases that the options ask for, with S = keys, in memory of the size for S = room.
+DistanceBias distance_bias(const AttentionOptions& options, int64_t keys, int64_t room);
 
 }  // namespace tape::inline TAPE_ABI

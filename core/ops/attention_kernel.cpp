@@ -266,9 +266,10 @@ void sum_buckets(const AttentionProblem& p, const real* dbias, real* out) {
 void attention_forward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<const real> k,
                        HeadsView<const real> v, HeadsView<real> out, real* lse, real* tops) {
   const bool packs = p.queries >= 8;
-  const int64_t k_size = packed_size(p.head_size, p.keys);
-  const int64_t v_size = packed_size(p.keys, p.head_size);
-  parallel_tasks(p.batch * p.heads, k_size + v_size + block_rows * p.keys, [&](int64_t task, real* scratch) {
+  const int64_t k_size = packs ? packed_size(p.head_size, p.keys) : 0;
+  const int64_t v_size = packs ? packed_size(p.keys, p.head_size) : 0;
+  const int64_t weights_size = std::min(block_rows, p.queries) * p.room;
+  parallel_tasks(p.batch * p.heads, k_size + v_size + weights_size, [&](int64_t task, real* scratch) {
     const int64_t b = task / p.heads;
     const int64_t h = task % p.heads;
     const int64_t g = h / p.queries_per_key_head();

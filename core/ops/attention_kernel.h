@@ -24,6 +24,7 @@ struct HeadsView {
 /// What a call of attention is about, besides its numbers.
 struct AttentionProblem {
   int64_t batch = 0, heads = 0, kv_heads = 0, queries = 0, keys = 0, head_size = 0;  // B, H, KV, T, S, D
+  int64_t room = 0;  // ≥ keys: what memory is taken for, so that its size stays while a cache fills up
   real scale = 1;
   bool causal = false;
   int64_t window = 0;

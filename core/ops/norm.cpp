@@ -156,8 +156,11 @@ Tensor normalize(const char* name, const Tensor& x, const Tensor& weight, const 
   const auto backward = [input, weight, saved, rows, columns, seen, offset](Backward& back) {
     const Tensor kept = back.value(input);
     const real* in = kept.data();
-    const real* w = weight.data();
     const real* dy = back.dy();
+    // A row of gains, so that no loop below has to ask whether there are any.
+    const Storage gains = Storage::of<real>(columns);
+    real* const gain = gains.as<real>();
+    for (int64_t c = 0; c < columns; ++c) gain[c] = weight ? weight.data()[c] + offset : 1;
     const auto* stats = saved.as<RowStatistics>();
     const bool wants_x = back.wants(0);
     const GradView dx = wants_x ? back.grad(0) : GradView{};
@@ -173,7 +176,7 @@ Tensor normalize(const char* name, const Tensor& x, const Tensor& weight, const 
 #pragma omp simd reduction(+ : sum_g, sum_gx)
         for (int64_t c = 0; c < columns; ++c) {
           const real xhat = s.normalized(xr[c]);
-          const real g = w ? (w[c] + offset) * dyr[c] : dyr[c];
+          const real g = gain[c] * dyr[c];
           if constexpr (centered) sum_g += g;
           sum_gx += g * xhat;
           sums[c] += dyr[c] * xhat;
@@ -182,12 +185,9 @@ Tensor normalize(const char* name, const Tensor& x, const Tensor& weight, const 
         if (!wants_x) continue;
         const real mean_g = sum_g / static_cast<real>(columns);
         const real mean_gx = s.slope * sum_gx / static_cast<real>(seen);
-        const auto g = [=](int64_t c) { return w ? (w[c] + offset) * dyr[c] : dyr[c]; };
-#pragma omp simd
-        for (int64_t c = 0; c < seen; ++c)
-          dx.put(row * columns + c, s.r * (g(c) - mean_g - s.normalized(xr[c]) * mean_gx));
-#pragma omp simd
-        for (int64_t c = seen; c < columns; ++c) dx.put(row * columns + c, s.r * (g(c) - mean_g));
+        const GradView dxr{dx.data + row * columns, dx.accumulate};
+        dxr.put(0, seen, [=](int64_t c) { return s.r * (gain[c] * dyr[c] - mean_g - s.normalized(xr[c]) * mean_gx); });
+        dxr.put(seen, columns, [=](int64_t c) { return s.r * (gain[c] * dyr[c] - mean_g); });
       }
     });
     for (const int parameter : {1, 2}) {

@@ -44,6 +44,15 @@ ScalarSums walk_back(const real* x, const real* dy, const real* w, real a, real 
   return {alpha, shift};
 }
 
+// y = h(α·x + s) ⊙ w + b for one row. One function for the forward pass and for making y again, so that both give the
+// same bits.
+template <class H>
+[[gnu::noinline]] void write_row(const real* x, const real* w, const real* b, real a, real s, int64_t columns,
+                                 real* y) {
+#pragma omp simd
+  for (int64_t c = 0; c < columns; ++c) y[c] = H::value(a * x[c] + s) * (w ? w[c] : 1) + (b ? b[c] : 0);
+}
+
 void need_scalar(const Op& op, const char* what, const Tensor& t) {
   if (t.shape() != Shape{1}) op.fail(str(what, t.leaf() ? t.name() + " " : "", t.shape(), " must be (1)"));
 }
@@ -66,22 +75,22 @@ Tensor squash(const char* name, const Tensor& x, const Tensor& alpha, const Tens
     }
   }
   const int64_t rows = x.rows();
-  Tensor y = Tensor::uninitialized(x.shape());
-  parallel_for(rows, row_grain(columns),
-               [=, a = alpha.data()[0], s = shift ? shift.data()[0] : real{0}, in = x.data(), w = weight.data(),
-                b = bias.data(), out = y.mutable_data()](int64_t begin, int64_t end) {
-                 for (int64_t row = begin; row < end; ++row) {
-                   const real* xr = in + row * columns;
-                   real* yr = out + row * columns;
-#pragma omp simd
-                   for (int64_t c = 0; c < columns; ++c)
-                     yr[c] = H::value(a * xr[c] + s) * (w ? w[c] : 1) + (b ? b[c] : 0);
-                 }
-               });
-  return op.record(y, {&x, &alpha, &shift, &weight, &bias}, [=](Backward& back) {
+  const auto squashed = [=](const Tensor& of) {
+    Tensor y = Tensor::uninitialized(of.shape());
+    parallel_for(rows, row_grain(columns),
+                 [=, a = alpha.data()[0], s = shift ? shift.data()[0] : real{0}, in = of.data(), w = weight.data(),
+                  b = bias.data(), out = y.mutable_data()](int64_t begin, int64_t end) {
+                   for (int64_t row = begin; row < end; ++row)
+                     write_row<H>(in + row * columns, w, b, a, s, columns, out + row * columns);
+                 });
+    return y;
+  };
+  const Saved input(x);
+  const auto backward = [=](Backward& back) {
+    const Tensor kept = back.value(input);
     const real a = alpha.data()[0];
     const real s = shift ? shift.data()[0] : real{0};
-    const real* in = x.data();
+    const real* in = kept.data();
     const real* w = weight.data();
     const real* dy = back.dy();
     const bool wants_x = back.wants(0);
@@ -105,11 +114,13 @@ Tensor squash(const char* name, const Tensor& x, const Tensor& alpha, const Tens
     const real* sums = totals.as<real>();
     if (back.wants(1)) back.grad(1).put(0, sums[2 * columns]);
     if (back.wants(2)) back.grad(2).put(0, sums[2 * columns + 1]);
-    for (const int input : {3, 4}) {
-      if (!back.wants(input)) continue;
-      back.grad(input).put(0, columns, [of = sums + (input - 3) * columns](int64_t c) { return of[c]; });
+    for (const int parameter : {3, 4}) {
+      if (!back.wants(parameter)) continue;
+      back.grad(parameter).put(0, columns, [of = sums + (parameter - 3) * columns](int64_t c) { return of[c]; });
     }
-  });
+  };
+  const auto remake = [=](Backward& back) { return squashed(back.value(input)); };
+  return op.record_cheap(squashed(x), {&x, &alpha, &shift, &weight, &bias}, backward, remake);
 }
 
 }  // namespace

@@ -13,6 +13,12 @@ struct RowLength {
   real slope = 0;  // 1, or 0 where ε stands in the place of ‖x‖
 };
 
+// y = g·x̂ for one row. One function for the forward pass and for making y again, so that both give the same bits.
+[[gnu::noinline]] void write_row(const real* x, real r, real g, int64_t columns, real* y) {
+#pragma omp simd
+  for (int64_t c = 0; c < columns; ++c) y[c] = g * (r * x[c]);
+}
+
 }  // namespace
 
 // y = g·x̂,  x̂ = x·r,  r = 1/max(‖x‖, ε)      x (…, C)   g (1)      saves x and, for each row, r
@@ -38,12 +44,13 @@ Tensor scale_norm(const Tensor& x, const Tensor& gain, double eps, Where where) 
                    const bool clamped = length <= eps;
                    const real r = static_cast<real>(1 / (clamped ? eps : length));
                    lengths[row] = {r, clamped ? real{0} : real{1}};
-#pragma omp simd
-                   for (int64_t c = 0; c < columns; ++c) out[row * columns + c] = g[0] * (r * xr[c]);
+                   write_row(xr, r, g[0], columns, out + row * columns);
                  }
                });
-  return op.record(y, {&x, &gain}, [x, gain, saved, rows, columns](Backward& back) {
-    const real* in = x.data();
+  const Saved input(x);
+  const auto backward = [input, gain, saved, rows, columns](Backward& back) {
+    const Tensor kept = back.value(input);
+    const real* in = kept.data();
     const real* dy = back.dy();
     const auto* lengths = saved.as<RowLength>();
     const real g = gain.data()[0];
@@ -61,12 +68,24 @@ Tensor scale_norm(const Tensor& x, const Tensor& gain, double eps, Where where) 
         sum[0] += dot;
         if (!wants_x) continue;
         const real along = s.slope * dot;
-#pragma omp simd
-        for (int64_t c = 0; c < columns; ++c) dx.put(row * columns + c, g * s.r * (dyr[c] - along * (s.r * xr[c])));
+        const GradView dxr{dx.data + row * columns, dx.accumulate};
+        dxr.put(0, columns, [=](int64_t c) { return g * s.r * (dyr[c] - along * (s.r * xr[c])); });
       }
     });
     if (back.wants(1)) back.grad(1).put(0, dg);
-  });
+  };
+  const auto remake = [input, gain, saved, rows, columns](Backward& back) {
+    const Tensor kept = back.value(input);
+    Tensor again = Tensor::uninitialized(kept.shape());
+    parallel_for(rows, row_grain(columns),
+                 [=, in = kept.data(), g = gain.data(), out = again.mutable_data(), lengths = saved.as<RowLength>()](
+                     int64_t begin, int64_t end) {
+                   for (int64_t row = begin; row < end; ++row)
+                     write_row(in + row * columns, lengths[row].r, g[0], columns, out + row * columns);
+                 });
+    return again;
+  };
+  return op.record_cheap(y, {&x, &gain}, backward, remake);
 }
 
 }  // namespace tape::inline TAPE_ABI

@@ -37,39 +37,50 @@ void check(const SampleOptions& options) {
 }
 
 int32_t choose_token(std::span<const real> scores, const SampleOptions& options, double u) {
+  return TokenChooser(options)(scores, u);
+}
+
+int32_t TokenChooser::operator()(std::span<const real> scores, double u) {
   if (!std::ranges::all_of(scores, [](real s) { return std::isfinite(s); }))
     throw Error("the model gives scores that are not finite numbers: its weights are damaged, or training diverged");
-  std::vector<int32_t> best(scores.size());
-  std::iota(best.begin(), best.end(), 0);
-  std::ranges::stable_sort(best, std::ranges::greater{},
-                           [&](int32_t t) { return scores[static_cast<std::size_t>(t)]; });
-  if (options.temperature == 0) return best.front();
-  if (options.top_k > 0) best.resize(std::min(best.size(), static_cast<std::size_t>(options.top_k)));
-
+  if (options_.temperature == 0) return static_cast<int32_t>(std::ranges::max_element(scores) - scores.begin());
+  best_.resize(scores.size());
+  std::iota(best_.begin(), best_.end(), 0);
   const auto score = [&](int32_t t) { return static_cast<double>(scores[static_cast<std::size_t>(t)]); };
-  std::vector<double> until;  // weights summed up to each candidate
+  const int64_t size = std::ssize(scores);
+  const int64_t possible = options_.top_k > 0 ? std::min(size, options_.top_k) : size;
+  const auto better = [&](int32_t a, int32_t b) { return score(a) > score(b) || (score(a) == score(b) && a < b); };
+  if (possible < size) std::ranges::nth_element(best_, best_.begin() + possible, better);
+  best_.resize(static_cast<std::size_t>(possible));
+  std::ranges::sort(best_, better);
+
+  until_.clear();
   double sum = 0;
-  for (const int32_t t : best) until.push_back(sum += std::exp((score(t) - score(best.front())) / options.temperature));
-  const auto found = std::ranges::upper_bound(until, u * sum);
-  return found == until.end() ? best.front() : best[static_cast<std::size_t>(found - until.begin())];
+  for (const int32_t t : best_)
+    until_.push_back(sum += std::exp((score(t) - score(best_.front())) / options_.temperature));
+  const auto found = std::ranges::upper_bound(until_, u * sum);
+  return found == until_.end() ? best_.front() : best_[static_cast<std::size_t>(found - until_.begin())];
 }
 
 void generate(const nn::GPT& model, std::vector<int32_t> tokens, const SampleOptions& options,
               const std::function<void(int32_t token)>& emit) {
   check(options);
   if (tokens.empty()) throw Error("generate: needs at least one token to begin with");
-  const auto context = static_cast<std::size_t>(model.config().context);
+  const int64_t context = model.config().context;
   const Draw draw = Random::named(options.seed, "sampling").next();
-  nn::KeyValueCache cache;
+  TokenChooser choose(options);
+  nn::KeyValueCache cache(std::min(context, std::ssize(tokens) + std::min(context, options.tokens)));
+  tokens.reserve(tokens.size() + static_cast<std::size_t>(std::min(context, options.tokens)));
   for (int64_t i = 0; i < options.tokens; ++i) {
     // While the text fits the context, what was read is remembered. After that every token has another position in the
     // window, and the whole of it is read again.
-    const bool fits = tokens.size() <= context;
-    const auto unread = fits ? tokens.size() - static_cast<std::size_t>(cache.length()) : context;
-    const auto window = std::span<const int32_t>(tokens).last(unread);
+    const bool fits = std::ssize(tokens) <= context;
+    const int64_t unread = fits ? std::ssize(tokens) - cache.length() : context;
+    const auto window = std::span<const int32_t>(tokens).last(static_cast<std::size_t>(unread));
     const nn::Context reading = fits ? nn::evaluation().remembering(cache) : nn::evaluation();
     const Tensor scores = model.head(last_position(model.features(one_row(window), reading)));
-    tokens.push_back(choose_token(scores.values(), options, draw.uniform(static_cast<uint64_t>(i))));
+    if (!fits) tokens.erase(tokens.begin());  // never to be seen again
+    tokens.push_back(choose(scores.values(), draw.uniform(static_cast<uint64_t>(i))));
     emit(tokens.back());
   }
 }
@@ -110,12 +121,13 @@ void translate(const nn::EncoderDecoder& model, const std::vector<int32_t>& sour
   const auto possible = static_cast<std::size_t>(vocab - 1);  // the last token, begin, is in no target
   const Draw draw = Random::named(options.seed, "sampling").next();
   const nn::Memory memory = model.encode(one_row(source), nn::evaluation());
-  nn::KeyValueCache cache;
+  TokenChooser choose(options);
+  nn::KeyValueCache cache(std::min(options.tokens, context));
   const nn::Context reading = nn::evaluation().remembering(cache);
   int32_t token = begin_token(vocab);
   for (int64_t i = 0; i < std::min(options.tokens, context); ++i) {
     const Tensor scores = model.head(model.decode(memory, one_row({&token, 1}), reading));
-    token = choose_token(scores.values().first(possible), options, draw.uniform(static_cast<uint64_t>(i)));
+    token = choose(scores.values().first(possible), draw.uniform(static_cast<uint64_t>(i)));
     if (token == end_token(vocab)) return;
     emit(token);
   }

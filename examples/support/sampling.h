@@ -27,6 +27,18 @@ void check(const SampleOptions& options);
 /// smaller token is better. Throws Error when a score is not a finite number.
 int32_t choose_token(std::span<const real> scores, const SampleOptions& options, double u);
 
+/// The same for many tokens: keeps the memory that it takes for the first.
+class TokenChooser {
+ public:
+  explicit TokenChooser(const SampleOptions& options) : options_(options) {}
+  int32_t operator()(std::span<const real> scores, double u);
+
+ private:
+  SampleOptions options_;
+  std::vector<int32_t> best_;  // tokens that are possible, the best first
+  std::vector<double> until_;  // their weights, summed up to each
+};
+
 /// Continues `tokens` (at least one) and calls emit for each new token. The model sees as much of the end as its
 /// context holds. Token i depends on the model, the seed and the tokens before it alone.
 void generate(const nn::GPT& model, std::vector<int32_t> tokens, const SampleOptions& options,

@@ -25,12 +25,17 @@ int main(int argc, char** argv) {
       "  bench ops\n"
       "  bench gemm --workload W4\n"
       "  bench scale\n"
+      "  bench scale --over context threads\n"
+      "  bench start\n"
+      "  bench head --workload W3\n"
       "  bench sample --batch 1");
   bench::add_train(app);
   bench::add_ops(app);
   bench::add_gemm(app);
   bench::add_scale(app);
   bench::add_sample(app);
+  bench::add_start(app);
+  bench::add_head(app);
   try {
     app.parse(argc, argv);
     return 0;

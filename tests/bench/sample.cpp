@@ -32,7 +32,7 @@ double token_ms(const nn::GPT& gpt, int64_t batch) {
   std::vector<double> ms;
   const double start = now_ms();
   for (int text = 0; text < 3 || (text < 30 && now_ms() - start < 3000); ++text) {
-    nn::KeyValueCache cache;
+    nn::KeyValueCache cache(gpt.config().context);
     const nn::Context context = nn::evaluation().remembering(cache);
     for (int64_t t = 0; t < gpt.config().context; ++t) {
       const double before = now_ms();

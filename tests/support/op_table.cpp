@@ -309,6 +309,11 @@ void attention_rows(Rows& table) {
       {"causal", false, 0, causal},
       {"cross", false, 2, nullptr},
       {"causal with a cache", false, 3, causal},
+      {"room for more keys", false, 3,
+       [](AttentionOptions& o, int64_t, int64_t s) {
+         o.causal = true;
+         o.keys = s - 2;
+       }},
       {"key lengths", false, 2, lengths},
       {"mask (T, S)", false, 1, mask_2d},
       {"mask (B, T, S)", false, 1, mask_3d},
