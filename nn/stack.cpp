@@ -7,7 +7,8 @@
 namespace tape::inline TAPE_ABI::nn {
 
 Stack::Stack(const ModelConfig& c, const Depth& depth, const std::string& prefix)
-    : final_name_(prefix + "ln_final"),
+    : embedding_name_(prefix + "embed.ln"),
+      final_name_(prefix + "ln_final"),
       recompute_(c.recompute),
       second_stream_(plan(c.scheme, depth, 0, Sublayer::SelfAttention).second_stream) {
   const SchemeInfo& scheme = scheme_info(c.scheme);
@@ -26,7 +27,7 @@ Tensor Stack::operator()(const Tensor& embedding, const AttentionMask& given, co
   AttentionMask mask = given;
   if (relative_bias_) mask.relative_bias = relative_bias_;
   Tensor x = embedding;
-  if (embedding_norm_) x = tap(prefix_ + "embed.ln", "hook_normalized", (*embedding_norm_)(x, where), where);
+  if (embedding_norm_) x = tap(embedding_name_, "hook_normalized", (*embedding_norm_)(x, where), where);
   Stream stream{x, second_stream_ ? x : Tensor()};
   for (const Block& block : blocks_) stream = run(block, stream, mask, memory, context, where);
   if (context.cache()) context.cache()->advance(x.shape()[1]);

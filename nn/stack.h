@@ -28,7 +28,7 @@ class Stack {
   Stream run(const Block& block, const Stream& in, const AttentionMask& mask, const Memory& memory,
              const Context& context, Where where) const;
 
-  std::string final_name_;  // of the taps of the final norm
+  std::string embedding_name_, final_name_;  // of the taps of both norms
   bool recompute_;
   bool second_stream_;
   std::optional<Norm> embedding_norm_;
