@@ -12,7 +12,8 @@ namespace {
 thread_local Probe* current_probe = nullptr;
 }
 
-Probe::Probe(Handler handler) : handler_(std::move(handler)), outer_(std::exchange(current_probe, this)) {}
+Probe::Probe(Handler handler, bool gradients)
+    : handler_(std::move(handler)), gradients_(gradients), outer_(std::exchange(current_probe, this)) {}
 Probe::~Probe() {
   current_probe = outer_;
 }
@@ -26,6 +27,7 @@ Tensor tap(std::string_view prefix, std::string_view name, const Tensor& x, Wher
   op.need({&x});
   std::string full = prefix.empty() ? std::string(name) : str(prefix, '.', name);
   current_probe->see(full, Pass::forward, x);
+  if (!current_probe->sees_gradients()) return x;
   return op.record(x.detach(), {&x}, [full = std::move(full)](Backward& b) {
     if (current_probe) current_probe->see(full, Pass::backward, b.dy_tensor());
     b.pass(0);

@@ -21,21 +21,25 @@ class Probe {
  public:
   using Handler = std::function<void(const std::string& name, Pass pass, const Tensor& x)>;
 
-  explicit Probe(Handler handler);
+  /// What a probe sees of gradients takes a node on the tape for each tap, and where a tensor has other uses beside its
+  /// tap, its gradients are added in another order. `gradients` = false sees forward only, and leaves the tape alone.
+  explicit Probe(Handler handler, bool gradients = true);
   ~Probe();
   Probe(const Probe&) = delete;
   Probe& operator=(const Probe&) = delete;
 
   static Probe* current();
+  bool sees_gradients() const { return gradients_; }
   void see(const std::string& name, Pass pass, const Tensor& x) const { handler_(name, pass, x); }
 
  private:
   Handler handler_;
+  bool gradients_;
   Probe* outer_;
 };
 
 /// The identity: hands x (…) to the current probe under the name "prefix.name" (or "name" with an empty prefix), and
-/// its gradient during backward.
+/// its gradient during backward if the probe sees gradients.
 Tensor tap(std::string_view prefix, std::string_view name, const Tensor& x, Where where = Where::here());
 
 /// Summary of the numbers of one tensor.

@@ -62,7 +62,7 @@ void Trainer::compute_gradients(StepResult& result, Watch* watch) {
   for (int64_t i = 0; i < r.accumulate; ++i) {
     const Batch batch = data_->training(r.batch, steps_ * r.accumulate + i);
     std::optional<Probe> probe;
-    if (watch) probe.emplace(watch->batch());
+    if (watch) probe.emplace(watch->batch(), watch->is_thorough());
     Tape tape;
     nn::AuxiliaryLosses auxiliary;
     const nn::Context context = nn::training(steps_ * r.accumulate + i, Seed{r.seed});
