@@ -12,8 +12,8 @@ namespace {
 thread_local Probe* current_probe = nullptr;
 }
 
-Probe::Probe(Handler handler, std::vector<std::string> asked)
-    : handler_(std::move(handler)), asked_(std::move(asked)), outer_(std::exchange(current_probe, this)) {}
+Probe::Probe(Handler handler, ProbeOptions options)
+    : handler_(std::move(handler)), options_(std::move(options)), outer_(std::exchange(current_probe, this)) {}
 Probe::~Probe() {
   current_probe = outer_;
 }
@@ -21,7 +21,7 @@ Probe* Probe::current() {
   return current_probe;
 }
 bool Probe::asks_for(std::string_view name) {
-  return current_probe && std::ranges::find(current_probe->asked_, name) != current_probe->asked_.end();
+  return current_probe && std::ranges::find(current_probe->options_.asked, name) != current_probe->options_.asked.end();
 }
 
 Tensor tap(std::string_view prefix, std::string_view name, const Tensor& x, Where where) {
@@ -30,6 +30,7 @@ Tensor tap(std::string_view prefix, std::string_view name, const Tensor& x, Wher
   op.need({&x});
   std::string full = prefix.empty() ? std::string(name) : str(prefix, '.', name);
   current_probe->see(full, Pass::forward, x);
+  if (!current_probe->sees_gradients()) return x;
   return op.record(x.detach(), {&x}, [full = std::move(full)](Backward& b) {
     if (current_probe) current_probe->see(full, Pass::backward, b.dy_tensor());
     b.pass(0);

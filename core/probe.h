@@ -17,13 +17,20 @@ namespace tape::inline TAPE_ABI {
 
 enum class Pass { forward, backward };
 
+struct ProbeOptions {
+  /// What a probe sees of gradients takes a node on the tape for each tap, and where a tensor has other uses beside its
+  /// tap, its gradients are added in another order. Without, it sees forward only, and leaves the tape alone.
+  bool gradients = true;
+  /// Names, without prefix, of what modules compute for probes alone. Their documentation lists these.
+  std::vector<std::string> asked = {};
+};
+
 /// Receives what taps on this thread see while it lives. Probes nest; the innermost one receives.
 class Probe {
  public:
   using Handler = std::function<void(const std::string& name, Pass pass, const Tensor& x)>;
 
-  /// `asked`: names, without prefix, of what modules compute for probes alone. Their documentation lists these.
-  explicit Probe(Handler handler, std::vector<std::string> asked = {});
+  explicit Probe(Handler handler, ProbeOptions options = {});
   ~Probe();
   Probe(const Probe&) = delete;
   Probe& operator=(const Probe&) = delete;
@@ -31,16 +38,17 @@ class Probe {
   static Probe* current();
   /// True when a probe is alive and the current one asked for this name.
   static bool asks_for(std::string_view name);
+  bool sees_gradients() const { return options_.gradients; }
   void see(const std::string& name, Pass pass, const Tensor& x) const { handler_(name, pass, x); }
 
  private:
   Handler handler_;
-  std::vector<std::string> asked_;
+  ProbeOptions options_;
   Probe* outer_;
 };
 
 /// The identity: hands x (…) to the current probe under the name "prefix.name" (or "name" with an empty prefix), and
-/// its gradient during backward.
+/// its gradient during backward if the probe sees gradients.
 Tensor tap(std::string_view prefix, std::string_view name, const Tensor& x, Where where = Where::here());
 
 /// Summary of the numbers of one tensor.

@@ -28,8 +28,7 @@ Tensor Stack::operator()(const Tensor& embedding, const AttentionMask& given, co
   if (relative_bias_) mask.relative_bias = relative_bias_;
   Tensor x = embedding;
   if (embedding_norm_) x = tap(embedding_name_, "hook_normalized", (*embedding_norm_)(x, where), where);
-  // A node of its own, so that gradients of both streams are summed in one order, with a probe as without.
-  Stream stream{x, second_stream_ ? scale(x, 1, where) : Tensor()};
+  Stream stream{x, second_stream_ ? x : Tensor()};
   for (const Block& block : blocks_) stream = run(block, stream, mask, memory, context, where);
   if (context.cache()) context.cache()->advance(x.shape()[1]);
   if (!final_norm_) return stream.x;

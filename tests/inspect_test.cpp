@@ -51,7 +51,8 @@ TextRequest request_for(Architecture architecture, const std::string& text = "ab
 // Everything that taps show, by name.
 std::map<std::string, Tensor> taps_of(const Subject& s, const Input& input) {
   std::map<std::string, Tensor> seen;
-  const Probe probe([&](const std::string& name, Pass, const Tensor& x) { seen[name] = x.copy(); }, {"hook_pattern"});
+  const Probe probe([&](const std::string& name, Pass, const Tensor& x) { seen[name] = x.copy(); },
+                    {.asked = {"hook_pattern"}});
   s.model(input.batch, nn::evaluation());
   return seen;
 }

@@ -40,7 +40,7 @@ std::map<std::string, Sight> attentions_of(const std::function<void()>& forward)
         if (hook == "hook_v") seen[name.substr(0, dot)].values = x.copy();
         if (hook == "hook_z") seen[name.substr(0, dot)].z = x.copy();
       },
-      {"hook_pattern", "hook_v"});
+      {.asked = {"hook_pattern", "hook_v"}});
   forward();
   return seen;
 }
@@ -228,7 +228,7 @@ TEST_CASE("Probabilities are computed for a probe that asks, and change nothing"
     CHECK(count("hook_pattern") == 0);
     CHECK(count("hook_v") == 0);
   }
-  const Probe probe(note, {"hook_pattern"});
+  const Probe probe(note, {.asked = {"hook_pattern"}});
   CHECK(Probe::asks_for("hook_pattern"));
   CHECK(same_bits(gpt(ids, nn::evaluation()), plain));
   CHECK(count("hook_pattern") == 2);
@@ -246,10 +246,10 @@ TEST_CASE("Probabilities are computed for a probe that asks, and change nothing"
     };
   };
   {
-    const Probe all(keep(whole), {"hook_pattern"});
+    const Probe all(keep(whole), {.asked = {"hook_pattern"}});
     gpt(ids, nn::evaluation());
   }
-  const Probe one(keep(last), {"hook_pattern"});
+  const Probe one(keep(last), {.asked = {"hook_pattern"}});
   nn::KeyValueCache cache;
   const nn::Context context = nn::evaluation().remembering(cache);
   gpt(Ids::from({1, 11}, ids.values().first(11)), context);

@@ -1,6 +1,7 @@
 // Probes: what they see going forward and coming back, and that they change nothing.
 #include <tape/core/probe.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -91,6 +92,20 @@ TEST_CASE("A recorder keeps the statistics of everything it sees", "[probe]") {
   CHECK(recorder.readings()[0].statistics.mean == 3.5);
   CHECK(recorder.readings()[1].pass == Pass::backward);
   CHECK(recorder.readings()[1].statistics.rms == 1);
+}
+
+TEST_CASE("A probe that sees forward only leaves the tape alone", "[probe]") {
+  Tape tape;
+  const Tensor x = tape.watch(Tensor::from({2}, {1, 2}));
+  std::vector<Pass> passes;
+  const Probe probe([&](const std::string&, Pass pass, const Tensor&) { passes.push_back(pass); },
+                    {.gradients = false});
+  const int64_t before = tape.size();
+  const Tensor y = tap("a", "b", x);
+  CHECK(tape.size() == before);
+  tape.backward(sum(y));
+  CHECK(passes == std::vector<Pass>{Pass::forward});
+  CHECK(std::ranges::equal(tape.grad(x).values(), std::vector<real>{1, 1}));
 }
 
 TEST_CASE("A tap on no tensor is an error", "[probe][errors]") {

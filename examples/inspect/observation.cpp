@@ -190,7 +190,7 @@ Observation observe(const tool::SavedRun& run, const tool::Model& model, const I
       [&](const std::string& name, Pass, const Tensor& x) {
         for (Watcher& watcher : watchers) watcher.see(name, x);
       },
-      {"hook_pattern"});
+      {.asked = {"hook_pattern"}});
   const Tensor scores = model(input.batch, nn::evaluation());
   for (int64_t t = 0; t < scores.rows(); ++t)
     seen.predictions.push_back(prediction_of(row_of(scores, t), input.batch.target.data()[t], run));

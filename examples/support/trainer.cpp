@@ -100,7 +100,7 @@ void Trainer::compute_gradients(StepResult& result, Watch* watch, const std::fun
 double Trainer::backward(const Batch& batch, int64_t dropout, int64_t targets, Watch* watch) {
   const Recipe& r = config_.recipe;
   std::optional<Probe> probe;
-  if (watch) probe.emplace(watch->batch());
+  if (watch) probe.emplace(watch->batch(), ProbeOptions{.gradients = watch->is_thorough()});
   Tape tape;
   nn::AuxiliaryLosses auxiliary;
   // Without a name for the scores, so that their gradient can take their place.

@@ -16,7 +16,7 @@ namespace tape::inline TAPE_ABI::tool {
 /// The calls of one step, in this order:
 ///
 ///   watch.begin(step);
-///   for each batch: { const Probe probe(watch.batch()); forward; watch.loss(value); backward; }
+///   for each batch: { const Probe probe(watch.batch(), watch.is_thorough()); forward; watch.loss(value); backward; }
 ///   watch.gradients();   // before clipping
 ///   the update
 ///   watch.updated();     // unless there was none
@@ -31,6 +31,7 @@ class Watch {
 
   /// A new record. `thorough`, for a step that failed: looks at every tap, for the first number that is not finite.
   void begin(int64_t step, bool thorough = false);
+  bool is_thorough() const { return thorough_; }
   Probe::Handler batch();
   void loss(double value);
   void gradients();
