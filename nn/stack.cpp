@@ -28,7 +28,8 @@ Tensor Stack::operator()(const Tensor& embedding, const AttentionMask& given, co
   if (relative_bias_) mask.relative_bias = relative_bias_;
   Tensor x = embedding;
   if (embedding_norm_) x = tap(embedding_name_, "hook_normalized", (*embedding_norm_)(x, where), where);
-  Stream stream{x, second_stream_ ? x : Tensor()};
+  // A node of its own: so gradients of both streams are summed in one order, whether blocks are recomputed or not.
+  Stream stream{x, second_stream_ ? scale(x, 1, where) : Tensor()};
   for (const Block& block : blocks_) stream = run(block, stream, mask, memory, context, where);
   if (context.cache()) context.cache()->advance(x.shape()[1]);
   if (!final_norm_) return stream.x;
