@@ -32,7 +32,6 @@ constexpr std::array<Style, most_series> styles{{{"#0072b2", "#5ab4e8", ""},
                                                  {"#7a3e1d", "#d6a184", "4 7"}}};
 
 constexpr double font = svg_font;
-constexpr double title_font = svg_title_font;
 constexpr double row = 17;     // from name to name
 constexpr double leader = 48;  // from the plot to the names
 constexpr double margin = svg_margin;
