@@ -35,8 +35,7 @@ std::vector<int64_t> checked(std::vector<int64_t> numbers, int64_t count, const 
     if (n < 0 || n >= count) throw Error(str(option, " ", n, ": this model has ", what, " 0 to ", count - 1));
   }
   std::ranges::sort(numbers);
-  const auto repeated = std::ranges::unique(numbers);
-  numbers.erase(repeated.begin(), repeated.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   return numbers;
 }
 
