@@ -27,6 +27,14 @@ class Shards {
     return sequences >= count && tokens * width <= int64_t{1} << 17 && parameters <= int64_t{1} << 23;
   }
 
+  /// Sequences begin … end - 1 of a batch: those of a shard. With an odd number the second has one more.
+  struct Part {
+    int64_t begin, end;
+  };
+  static Part part_of(int64_t sequences, int shard) {
+    return {sequences * shard / count, sequences * (shard + 1) / count};
+  }
+
   Shards();
   ~Shards();
   Shards(const Shards&) = delete;

@@ -85,6 +85,14 @@ Ids Ids::from(const Shape& shape, std::span<const int32_t> values, Where where) 
   return ids;
 }
 
+Ids Ids::rows(int64_t begin, int64_t end, Where where) const {
+  if (shape_.rank() < 1 || begin < 0 || begin > end || end > shape_[0])
+    throw Error(str("Ids::rows: ", shape_, " has no entries ", begin, " to ", end), where);
+  const int64_t entry = shape_[0] > 0 ? size() / shape_[0] : 0;
+  return from(shape_.with(0, end - begin), values().subspan(static_cast<std::size_t>(begin * entry),
+                                                            static_cast<std::size_t>((end - begin) * entry)));
+}
+
 Ids Ids::reshaped(const Shape& shape, Where where) const {
   if (shape.size() != size()) {
     throw Error(str("Ids::reshaped: ", shape_, " can not become ", shape, ": the numbers of elements differ"), where);

@@ -98,6 +98,8 @@ class Ids {
   const int32_t* data() const { return storage_.as<int32_t>(); }
   int32_t* mutable_data() { return storage_.as<int32_t>(); }
   std::span<const int32_t> values() const { return {data(), static_cast<std::size_t>(size())}; }
+  /// Entries begin … end - 1 of the first axis, copied. Throws Error when there are none such.
+  Ids rows(int64_t begin, int64_t end, Where where = Where::here()) const;
   /// The same numbers under another shape of the same size.
   Ids reshaped(const Shape& shape, Where where = Where::here()) const;
 

@@ -14,12 +14,6 @@ namespace {
 constexpr int32_t ignored = -100;
 constexpr int64_t time = 8;
 
-// Rows begin … end - 1.
-Ids rows(const Ids& ids, int64_t begin, int64_t end) {
-  return Ids::from({end - begin, time}, ids.values().subspan(static_cast<std::size_t>(begin * time),
-                                                             static_cast<std::size_t>((end - begin) * time)));
-}
-
 // Six rows in which 8, 1, 0, 3, 8 and 8 targets count.
 Ids uneven_targets() {
   Ids targets = random_ids({6, time}, 11, 2);
@@ -41,9 +35,9 @@ template <class Loss>
 Accumulated accumulate(const nn::GPT& gpt, const Ids& ids, const Ids& targets, const Loss& loss_of) {
   Accumulated result;
   for (std::size_t i = 0; i + 1 < std::size(borders); ++i) {
-    const Ids target = rows(targets, borders[i], borders[i + 1]);
+    const Ids target = targets.rows(borders[i], borders[i + 1]);
     Tape tape;
-    const Tensor logits = gpt(rows(ids, borders[i], borders[i + 1]), nn::training(0));
+    const Tensor logits = gpt(ids.rows(borders[i], borders[i + 1]), nn::training(0));
     const Tensor loss = loss_of(logits, target);
     result.loss += static_cast<double>(loss.item());
     tape.backward(loss);

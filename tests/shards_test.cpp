@@ -17,11 +17,6 @@ namespace {
 constexpr int64_t sequences = 6;
 constexpr int64_t time = 8;
 
-Ids rows(const Ids& ids, int64_t begin, int64_t end) {
-  return Ids::from({end - begin, time}, ids.values().subspan(static_cast<std::size_t>(begin * time),
-                                                             static_cast<std::size_t>((end - begin) * time)));
-}
-
 nn::ModelConfig config(bool recompute) {
   return {.vocab = 11, .context = time, .layers = 3, .heads = 2, .width = 16, .tied = true, .recompute = recompute};
 }
@@ -29,7 +24,7 @@ nn::ModelConfig config(bool recompute) {
 // Backward of sequences begin … end - 1, as a part of all.
 void backward(const nn::GPT& gpt, const Ids& ids, const Ids& target, int64_t begin, int64_t end) {
   Tape tape;
-  tape.backward(cross_entropy(gpt(rows(ids, begin, end), nn::training(0)), rows(target, begin, end),
+  tape.backward(cross_entropy(gpt(ids.rows(begin, end), nn::training(0)), target.rows(begin, end),
                               {.divisor = static_cast<double>(sequences * time)}));
 }
 

@@ -14,15 +14,6 @@ int64_t count(const Ids& ids, const Ids& lengths) {
   return std::accumulate(lengths.values().begin(), lengths.values().end(), int64_t{0});
 }
 
-// Entries begin … end - 1 of the first axis; unset stays unset.
-Ids part_of(const Ids& ids, int64_t begin, int64_t end) {
-  if (!ids) return ids;
-  const int64_t entry = ids.size() / ids.shape()[0];
-  const Shape shape = ids.shape().rank() == 1 ? Shape{end - begin} : Shape{end - begin, entry};
-  return Ids::from(shape, ids.values().subspan(static_cast<std::size_t>(begin * entry),
-                                               static_cast<std::size_t>((end - begin) * entry)));
-}
-
 }  // namespace
 
 int64_t count_tokens(const Batch& batch) {
@@ -30,14 +21,13 @@ int64_t count_tokens(const Batch& batch) {
 }
 
 Batch shard_of(const Batch& batch, int shard) {
-  const int64_t sequences = batch.input.shape()[0];
-  const int64_t begin = sequences * shard / Shards::count;
-  const int64_t end = sequences * (shard + 1) / Shards::count;
-  return {.input = part_of(batch.input, begin, end),
-          .target = part_of(batch.target, begin, end),
-          .lengths = part_of(batch.lengths, begin, end),
-          .source = part_of(batch.source, begin, end),
-          .source_lengths = part_of(batch.source_lengths, begin, end)};
+  const auto [begin, end] = Shards::part_of(batch.input.shape()[0], shard);
+  const auto part = [begin = begin, end = end](const Ids& ids) { return ids ? ids.rows(begin, end) : ids; };
+  return {.input = part(batch.input),
+          .target = part(batch.target),
+          .lengths = part(batch.lengths),
+          .source = part(batch.source),
+          .source_lengths = part(batch.source_lengths)};
 }
 
 std::vector<int64_t> drawn_rows(Seed seed, int64_t index, int64_t size, int64_t n) {

@@ -21,7 +21,7 @@ struct Batch {
 
 /// Tokens that a model reads in a batch, without padding.
 int64_t count_tokens(const Batch& batch);
-/// The sequences of a batch that belong to a shard, see Shards: with an odd number the second has one more.
+/// The sequences of a batch that belong to a shard, see Shards::part_of.
 Batch shard_of(const Batch& batch, int shard);
 
 /// What the sources of batches need to know.

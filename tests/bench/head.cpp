@@ -48,8 +48,7 @@ class Head {
       const int64_t begin = rows * piece / pieces;
       const int64_t end = rows * (piece + 1) / pieces;
       const Tensor part = slice(features_, 0, begin, end);
-      const Ids target = Ids::from({end - begin}, target_.values().subspan(static_cast<std::size_t>(begin),
-                                                                           static_cast<std::size_t>(end - begin)));
+      const Ids target = target_.rows(begin, end);
       Tape tape;
       tape.backward(
           cross_entropy(linear(tape.watch(part), weight_, {}), target, {.divisor = static_cast<double>(rows)}));

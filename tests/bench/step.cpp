@@ -20,12 +20,6 @@ Ids random_tokens(const Workload& w, uint64_t stream) {
   return ids;
 }
 
-Ids rows(const Ids& ids, int64_t begin, int64_t end) {
-  const auto length = static_cast<std::size_t>(ids.shape()[1]);
-  return Ids::from({end - begin, ids.shape()[1]}, ids.values().subspan(static_cast<std::size_t>(begin) * length,
-                                                                       static_cast<std::size_t>(end - begin) * length));
-}
-
 // The mean of two profiles of the same ops.
 std::vector<OpProfile> mean(std::vector<OpProfile> a, const std::vector<OpProfile>& b) {
   for (OpProfile& p : a) {
@@ -51,8 +45,8 @@ Step::Step(const Workload& w, Precision precision)
 
 double Step::compute(int64_t begin, int64_t end, int64_t dropout_step, std::vector<OpProfile>* profile) {
   Tape tape;
-  const Tensor loss = cross_entropy(gpt_(rows(input_, begin, end), nn::training(dropout_step)),
-                                    rows(target_, begin, end), {.divisor = static_cast<double>(target_.size())});
+  const Tensor loss = cross_entropy(gpt_(input_.rows(begin, end), nn::training(dropout_step)), target_.rows(begin, end),
+                                    {.divisor = static_cast<double>(target_.size())});
   tape.backward(loss);
   if (profile) *profile = tape.profile();
   return static_cast<double>(loss.item());
@@ -66,8 +60,8 @@ double Step::operator()(bool keep_profile) {
     std::array<std::vector<OpProfile>, Shards::count> profiles;
     shards_.run([&](int shard) {
       const auto s = static_cast<std::size_t>(shard);
-      losses[s] = compute(sequences * shard / Shards::count, sequences * (shard + 1) / Shards::count,
-                          step_ * Shards::count + shard, keep_profile ? &profiles[s] : nullptr);
+      const auto [begin, end] = Shards::part_of(sequences, shard);
+      losses[s] = compute(begin, end, step_ * Shards::count + shard, keep_profile ? &profiles[s] : nullptr);
     });
     loss = losses[0] + losses[1];
     if (keep_profile) profile_ = mean(std::move(profiles[0]), profiles[1]);
