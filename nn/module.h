@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_set>
 #include <vector>
 
@@ -24,27 +25,28 @@
 
 namespace tape::inline TAPE_ABI::nn {
 
-/// Walks a module's members and calls f(dotted name, leaf) for each parameter that is present.
-class ParameterVisitor {
+/// Walks a module's members and calls f(dotted name, member) for those that f takes; into all others it goes on.
+template <class F>
+class MemberVisitor {
  public:
-  using Function = std::function<void(const std::string& name, const LeafPtr& leaf)>;
-  ParameterVisitor(std::string prefix, const Function& f) : prefix_(std::move(prefix)), f_(f) {}
+  MemberVisitor(std::string prefix, const F& f) : prefix_(std::move(prefix)), f_(f) {}
 
-  void operator()(std::string_view name, const Parameter& parameter) const {
-    if (parameter) f_(join(name), parameter.leaf());
+  template <class Member>
+  void operator()(std::string_view name, const Member& member) const {
+    if constexpr (std::is_invocable_v<const F&, const std::string&, const Member&>) {
+      f_(join(name), member);
+    } else {
+      member.visit(MemberVisitor(join(name), f_));
+    }
   }
-  template <class Module>
-  void operator()(std::string_view name, const Module& module) const {
-    module.visit(ParameterVisitor(join(name), f_));
+  template <class Member>
+  void operator()(std::string_view name, const std::vector<Member>& members) const {
+    const MemberVisitor inner(join(name), f_);
+    for (std::size_t i = 0; i < members.size(); ++i) inner(std::to_string(i), members[i]);
   }
-  template <class Module>
-  void operator()(std::string_view name, const std::vector<Module>& modules) const {
-    const ParameterVisitor inner(join(name), f_);
-    for (std::size_t i = 0; i < modules.size(); ++i) inner(std::to_string(i), modules[i]);
-  }
-  template <class Module>
-  void operator()(std::string_view name, const std::optional<Module>& module) const {
-    if (module) (*this)(name, *module);
+  template <class Member>
+  void operator()(std::string_view name, const std::optional<Member>& member) const {
+    if (member) (*this)(name, *member);
   }
 
  private:
@@ -53,17 +55,19 @@ class ParameterVisitor {
   }
 
   std::string prefix_;
-  const Function& f_;
+  const F& f_;
 };
 
-/// Calls f for each parameter in the order of visit, each once: one that visit names twice counts under its first name.
+/// Calls f for each parameter that is present, in the order of visit, each once: one that visit names twice counts
+/// under its first name.
 template <class Module>
-void for_each_parameter(const Module& module, const ParameterVisitor::Function& f) {
+void for_each_parameter(const Module& module, const std::function<void(const std::string&, const LeafPtr&)>& f) {
+  using Found = std::function<void(const std::string&, const Parameter&)>;
   std::unordered_set<const Leaf*> seen;
-  const ParameterVisitor::Function once = [&](const std::string& name, const LeafPtr& leaf) {
-    if (seen.insert(leaf.get()).second) f(name, leaf);
+  const Found found = [&](const std::string& name, const Parameter& parameter) {
+    if (parameter && seen.insert(parameter.leaf().get()).second) f(name, parameter.leaf());
   };
-  module.visit(ParameterVisitor("", once));
+  module.visit(MemberVisitor<Found>("", found));
 }
 
 /// All parameters in the order of visit, each once.

@@ -31,39 +31,18 @@ std::string part_of(const std::string& name) {
 
 // Finds what scales a row column by column, or head by head: norms by their type, other learned gains by their name.
 template <class Found>
-class GainVisitor {
- public:
-  GainVisitor(std::string prefix, Found& found) : prefix_(std::move(prefix)), found_(found) {}
+struct GainFinder {
+  Found& found;
 
-  void operator()(std::string_view name, const Parameter& parameter) const {
-    if (parameter && (name == "skip_gain" || name == "branch_gain" || name == "head_scale"))
-      found_(join(name), parameter.leaf(), 0);
+  void operator()(const std::string& name, const Parameter& parameter) const {
+    const std::string last = name.substr(name.rfind('.') + 1);
+    if (parameter && (last == "skip_gain" || last == "branch_gain" || last == "head_scale"))
+      found(name, parameter.leaf(), 0);
   }
-  void operator()(std::string_view name, const nn::Norm& norm) const {
-    if (norm.weight) found_(join(name), norm.weight.leaf(), norm.config.unit_offset ? 1 : 0);
-    if (norm.alpha) found_(join(name) + ".alpha", norm.alpha.leaf(), 0);
+  void operator()(const std::string& name, const nn::Norm& norm) const {
+    if (norm.weight) found(name, norm.weight.leaf(), norm.config.unit_offset ? 1 : 0);
+    if (norm.alpha) found(name + ".alpha", norm.alpha.leaf(), 0);
   }
-  template <class Module>
-  void operator()(std::string_view name, const Module& module) const {
-    module.visit(GainVisitor(join(name), found_));
-  }
-  template <class Module>
-  void operator()(std::string_view name, const std::vector<Module>& modules) const {
-    const GainVisitor inner(join(name), found_);
-    for (std::size_t i = 0; i < modules.size(); ++i) inner(std::to_string(i), modules[i]);
-  }
-  template <class Module>
-  void operator()(std::string_view name, const std::optional<Module>& module) const {
-    if (module) (*this)(name, *module);
-  }
-
- private:
-  std::string join(std::string_view name) const {
-    return prefix_.empty() ? std::string(name) : prefix_ + '.' + std::string(name);
-  }
-
-  std::string prefix_;
-  Found& found_;
 };
 
 // Σ term(i) over 0…n, the same for any number of threads.
@@ -135,7 +114,8 @@ Watch::Watch(const Model& model) {
     empty_.gains.push_back(std::move(name));
     gains_.push_back({leaf, offset});
   };
-  model.visit(GainVisitor<decltype(gain)>("", gain));
+  const GainFinder<decltype(gain)> finder{gain};
+  model.visit(nn::MemberVisitor("", finder));
 }
 
 void Watch::begin(int64_t step, bool thorough) {
