@@ -28,7 +28,7 @@ Table table_of(const ChartWords& words, const std::vector<Line>& lines) {
   }
   Table table{{words.x_name}, {}};
   for (const Line& line : lines) table.head.emplace_back(line.name);
-  const std::vector<std::size_t> chosen = some_of(rows.size(), most_rows);
+  const std::vector<std::size_t> chosen = tool::some_of(rows.size(), most_rows);
   auto next = chosen.begin();
   std::size_t number = 0;
   for (const auto& [step, row] : rows) {

@@ -153,7 +153,7 @@ Table table_of(const RunData& run, const Quantity& q) {
   Table table{{Text{"step", "步"}}, {}};
   const std::vector<std::size_t> rows = rows_of(run, q);
   for (const std::size_t i : rows) table.head.emplace_back((run.watch.front().*q.rows)[i]);
-  for (const std::size_t n : some_of(run.watch.size(), 12)) {
+  for (const std::size_t n : tool::some_of(run.watch.size(), 12)) {
     table.rows.push_back({tool::grouped(run.watch[n].step)});
     for (const std::size_t i : rows) table.rows.back().emplace_back(number_text((run.watch[n].*q.values)[i]));
   }
@@ -179,7 +179,7 @@ std::string update_lines(const RunData& run, const std::string& prefix, Language
   const Quantity& q = quantity("update-ratio");
   const std::vector<std::size_t> rows = rows_of(run, q);
   std::vector<Line> lines;
-  for (const std::size_t n : some_of(rows.size(), 6)) {
+  for (const std::size_t n : tool::some_of(rows.size(), 6)) {
     Line line{.name = run.watch.front().parts[rows[n]], .points = {}};
     for (const WatchRecord& r : run.watch)
       line.points.push_back({static_cast<double>(r.step), r.update_ratio[rows[n]]});

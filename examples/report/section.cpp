@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 
 #include <tape/examples/support/svg.h>
@@ -23,13 +22,6 @@ std::string html_of(const Panel& panel, Language language) {
 
 std::string number_text(double value) {
   return std::isfinite(value) ? fmt::format("{:.4g}", value) : "–";
-}
-
-std::vector<std::size_t> some_of(std::size_t count, std::size_t most) {
-  std::vector<std::size_t> chosen;
-  const std::size_t n = std::min(count, most);
-  for (std::size_t i = 0; i < n; ++i) chosen.push_back(n == 1 ? count - 1 : i * (count - 1) / (n - 1));
-  return chosen;
 }
 
 }  // namespace tape::inline TAPE_ABI::report

@@ -33,7 +33,4 @@ std::string html_of(const Panel& panel, Language language);
 /// "0.00123", "1.5e-05": four digits that count; "–" for what is not a finite number.
 std::string number_text(double value);
 
-/// At most `most` of 0 … count-1, evenly, with the first and the last.
-std::vector<std::size_t> some_of(std::size_t count, std::size_t most);
-
 }  // namespace tape::inline TAPE_ABI::report

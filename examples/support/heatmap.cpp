@@ -4,12 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <limits>
 
 #include <tape/core/error.h>
-#include <tape/examples/support/colour_scale.h>
-#include <tape/examples/support/svg.h>
+#include <tape/examples/support/svg_writer.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
@@ -22,7 +20,7 @@ constexpr double cell_height = 30;
 constexpr double scale_height = 88;
 constexpr int scale_steps = 24;
 
-class Picture {
+class Picture : SvgWriter {
  public:
   explicit Picture(const Heatmap& map) : map_(map) {
     for (const std::vector<HeatCell>& row : map.cells) {
@@ -57,17 +55,10 @@ class Picture {
     headings();
     cells();
     scale();
-    text_ += "</svg>\n";
-    return std::move(text_);
+    return finished();
   }
 
  private:
-  template <class... Args>
-  void put(fmt::format_string<Args...> format, Args&&... args) {
-    fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
-    text_ += '\n';
-  }
-
   double part(double value) const { return high_ > low_ ? (value - low_) / (high_ - low_) : 0; }
 
   void open() {
@@ -75,8 +66,6 @@ class Picture {
                         fmt::format("{} for {} and {}", map_.value_name, map_.y_name, map_.x_name),
                         ".empty { fill: #2b3137 }"));
   }
-
-  void soft(double x, double y, const char* anchor, std::string_view text) { put("{}", svg_soft(x, y, anchor, text)); }
 
   void headings() {
     if (!map_.title.empty()) put("{}", svg_title(margin + 8, map_.title));
@@ -118,19 +107,13 @@ class Picture {
 
   void scale() {
     if (!std::isfinite(low_)) return;
-    const double step = scale_height / scale_steps;
-    for (int i = 0; i < scale_steps; ++i) {
-      put(R"(<rect x="{}" y="{}" width="12" height="{}" fill="{}"/>)", coordinate(scale_left_),
-          coordinate(top_ + scale_height - step * (i + 1)), coordinate(step + 0.4),
-          colour_at(i / static_cast<double>(scale_steps - 1)));
-    }
+    colour_bar(scale_left_, top_, scale_height, scale_steps);
     soft(scale_left_ + 18, top_ + 10, "start", fmt::format("{:.3g}", high_));
     soft(scale_left_ + 18, top_ + scale_height, "start", fmt::format("{:.3g}", low_));
     soft(scale_left_, top_ - 8, "start", map_.value_name);
   }
 
   const Heatmap& map_;
-  std::string text_;
   double low_ = std::numeric_limits<double>::infinity();
   double high_ = -std::numeric_limits<double>::infinity();
   double cell_width_, left_, top_, right_, bottom_, cells_bottom_, scale_left_, width_, height_;

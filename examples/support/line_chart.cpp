@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <iterator>
 #include <limits>
 #include <numeric>
 
 #include <tape/core/error.h>
 #include <tape/examples/support/axis.h>
+#include <tape/examples/support/svg_writer.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
@@ -148,7 +148,7 @@ std::vector<double> spread(const std::vector<double>& wanted, double top, double
   return heights;
 }
 
-class Picture {
+class Picture : SvgWriter {
  public:
   explicit Picture(const LineChart& chart) : chart_(chart), l_(layout_of(chart)) {}
 
@@ -161,17 +161,10 @@ class Picture {
     spreads();
     lines();
     crosses();
-    text_ += "</svg>\n";
-    return std::move(text_);
+    return finished();
   }
 
  private:
-  template <class... Args>
-  void put(fmt::format_string<Args...> format, Args&&... args) {
-    fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
-    text_ += '\n';
-  }
-
   void open() {
     std::string dark =
         ".band { fill: #ffffff }\n.grid { stroke: #2b3137 } .axis { stroke: #77808a }\n.guide { stroke: #a6adb4 }";
@@ -186,9 +179,6 @@ class Picture {
     for (const Series& series : chart_.series) names += (names.empty() ? "" : ", ") + series.name;
     return fmt::format("{} over {}: {}", chart_.y_name, chart_.x_name, names);
   }
-
-  void ink(double x, double y, std::string_view text) { put("{}", svg_ink(x, y, text)); }
-  void soft(double x, double y, const char* anchor, std::string_view text) { put("{}", svg_soft(x, y, anchor, text)); }
 
   void headings() {
     double y = margin + 8;
@@ -347,7 +337,6 @@ class Picture {
 
   const LineChart& chart_;
   Layout l_;
-  std::string text_;
 };
 
 }  // namespace

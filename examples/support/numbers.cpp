@@ -38,4 +38,11 @@ std::string clock_time(double seconds) {
   return fmt::format("{}:{:02}", minutes, total % 60);
 }
 
+std::vector<std::size_t> some_of(std::size_t count, std::size_t most) {
+  std::vector<std::size_t> chosen;
+  const std::size_t n = std::min(count, most);
+  for (std::size_t i = 0; i < n; ++i) chosen.push_back(n == 1 ? count - 1 : i * (count - 1) / (n - 1));
+  return chosen;
+}
+
 }  // namespace tape::inline TAPE_ABI::tool

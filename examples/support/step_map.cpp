@@ -4,13 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <limits>
 #include <map>
 
 #include <tape/core/error.h>
-#include <tape/examples/support/colour_scale.h>
 #include <tape/examples/support/numbers.h>
+#include <tape/examples/support/svg_writer.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
@@ -27,12 +26,10 @@ bool has_colour(double value, bool log) {
   return std::isfinite(value) && (value > 0 || !log);
 }
 
-class Picture {
+class Picture : SvgWriter {
  public:
   explicit Picture(const StepMap& map) : map_(map) {
-    const std::size_t count = std::min(map.steps.size(), most_columns);
-    for (std::size_t i = 0; i < count; ++i)
-      columns_.push_back(count == 1 ? map.steps.size() - 1 : i * (map.steps.size() - 1) / (count - 1));
+    columns_ = some_of(map.steps.size(), most_columns);
     range_ = map.range ? map.range : range_of(map.cells, map.log);
     double names = 0;
     for (const std::string& row : map.rows) names = std::max(names, text_width(row, font));
@@ -58,18 +55,10 @@ class Picture {
     rows();
     columns();
     scale();
-    text_ += "</svg>\n";
-    return std::move(text_);
+    return finished();
   }
 
  private:
-  template <class... Args>
-  void put(fmt::format_string<Args...> format, Args&&... args) {
-    fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
-    text_ += '\n';
-  }
-  void soft(double x, double y, const char* anchor, std::string_view text) { put("{}", svg_soft(x, y, anchor, text)); }
-
   double x_of(std::size_t column) const {
     return left_ + (right_ - left_) * static_cast<double>(column) / static_cast<double>(columns_.size());
   }
@@ -100,11 +89,11 @@ class Picture {
                                     coordinate(row_height_), width);
       }
     }
-    for (const auto& [level, path] : paths)
-      put(R"(<path fill="{}" shape-rendering="crispEdges" d="{}"/>)", colour(level), path);
+    for (const auto& [level, path] : paths) {
+      put(R"(<path fill="{}" shape-rendering="crispEdges" d="{}"/>)",
+          colour_at(level / static_cast<double>(levels - 1)), path);
+    }
   }
-
-  static std::string colour(int level) { return colour_at(level / static_cast<double>(levels - 1)); }
 
   void rows() {
     const auto every = static_cast<std::size_t>(std::ceil(14 / row_height_));
@@ -130,11 +119,7 @@ class Picture {
     const double x = right_ + 20;
     soft(map_.width - margin, top_ - 8, "end", map_.value_name);
     if (range_) {
-      const double step = scale_height / levels;
-      for (int i = 0; i < levels; ++i) {
-        put(R"(<rect x="{}" y="{}" width="12" height="{}" fill="{}"/>)", coordinate(x),
-            coordinate(top_ + scale_height - step * (i + 1)), coordinate(step + 0.4), colour(i));
-      }
+      colour_bar(x, top_, scale_height, levels);
       const double middle = map_.log ? std::sqrt(range_->low * range_->high) : (range_->low + range_->high) / 2;
       soft(x + 18, top_ + 10, "start", fmt::format("{:.3g}", range_->high));
       if (range_->high > range_->low) {
@@ -153,7 +138,6 @@ class Picture {
   std::optional<Interval> range_;
   bool empty_shown_ = false;
   double row_height_ = 0, left_ = 0, right_ = 0, top_ = 0, bottom_ = 0, height_ = 0;
-  std::string text_;
 };
 
 }  // namespace
