@@ -6,6 +6,7 @@
 #include <tape/core/ops.h>
 
 #include "catch.h"
+#include "support/attention_reference.h"
 #include "support/tensors.h"
 
 namespace tape::test {
@@ -19,17 +20,6 @@ struct Sizes {
   int64_t batch, heads, kv_heads, queries, keys, head_size;
 };
 
-bool sees(const AttentionOptions& o, const Sizes& n, int64_t b, int64_t t, int64_t s) {
-  const int64_t distance = t + n.keys - n.queries - s;
-  if (o.causal && distance < 0) return false;
-  if (o.window > 0 && std::abs(distance) >= o.window) return false;
-  if (o.key_lengths && s >= o.key_lengths.data()[b]) return false;
-  if (!o.segments) return true;
-  const Ids& of_keys = o.key_segments ? o.key_segments : o.segments;
-  const int32_t own = o.segments.data()[b * n.queries + t];
-  return own >= 0 && own == of_keys.data()[b * n.keys + s];
-}
-
 // What is added to the scores (T, S) of one head, but for the learned bias.
 Tensor fixed_bias(const AttentionOptions& o, const Sizes& n, int64_t b, int64_t h) {
   Tensor bias = Tensor::zeros({n.queries, n.keys});
@@ -39,7 +29,7 @@ Tensor fixed_bias(const AttentionOptions& o, const Sizes& n, int64_t b, int64_t 
       if (o.mask) x = o.mask.data()[t * n.keys + s];
       const auto distance = static_cast<double>(std::abs(t + n.keys - n.queries - s));
       if (o.alibi) x -= static_cast<real>(alibi_slope(h, n.heads) * distance);
-      if (!sees(o, n, b, t, s)) x = hidden;
+      if (!sees(o, n.queries, n.keys, b, t, s)) x = hidden;
     }
   }
   return bias;

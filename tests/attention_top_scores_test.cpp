@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "catch.h"
+#include "support/attention_reference.h"
 #include "support/tensors.h"
 
 namespace tape::inline TAPE_ABI::test {
@@ -26,14 +27,7 @@ double score(const Tensor& q, const Tensor& k, const AttentionOptions& o, int64_
   const int64_t kv_heads = o.kv_heads > 0 ? o.kv_heads : o.heads;
   const int64_t size = q.last() / o.heads;
   const int64_t distance = s - (t + keys - queries);
-  if (o.causal && distance > 0) return -infinity;
-  if (o.window > 0 && std::abs(distance) >= o.window) return -infinity;
-  if (o.key_lengths && s >= o.key_lengths.data()[b]) return -infinity;
-  if (o.segments) {
-    const int32_t own = o.segments.data()[b * queries + t];
-    const Ids& of_keys = o.key_segments ? o.key_segments : o.segments;
-    if (own < 0 || of_keys.data()[b * keys + s] != own) return -infinity;
-  }
+  if (!sees(o, queries, keys, b, t, s)) return -infinity;
   double sum = 0;
   for (int64_t d = 0; d < size; ++d) {
     sum += static_cast<double>(q.data()[(b * queries + t) * q.last() + h * size + d]) *
