@@ -67,6 +67,7 @@ refused "--heads 7: this model has heads 0 to 1" inspect gpt --heads 7 --out non
 refused "--layers" inspect gpt --layers x --out none.html
 refused 'unknown language "de": choose one of en, zh, both' inspect gpt --lang de --out none.html
 refused "none/here.html" inspect gpt --out none/here.html
+refused "--out gpt/model.safetensors is a file of the run in gpt" inspect gpt --text a --out gpt/model.safetensors
 cp -r gpt broken
 head -c 100 gpt/model.safetensors >broken/model.safetensors
 refused "broken/model.safetensors" inspect broken --text a --out none.html

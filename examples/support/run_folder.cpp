@@ -42,6 +42,12 @@ std::string RunFolder::same_file(const std::string& path) const {
   return found == own.end() ? "" : *found;
 }
 
+void RunFolder::require_free_for_page(const std::string& file) const {
+  const std::string own = same_file(file);
+  if (!own.empty() && own != report())
+    throw Error(str("--out ", file, " is a file of the run in ", path_, ": give the page another name"));
+}
+
 void RunFolder::create() const {
   const fs::path folder = fs::absolute(path_).lexically_normal() / "";
   const fs::path made = first_missing(folder.parent_path());

@@ -26,6 +26,8 @@ class RunFolder {
   bool holds_run() const;
   /// The file of a run, the page about it included, that `path` is, by whatever way or link; empty when it is none.
   std::string same_file(const std::string& path) const;
+  /// Throws Error when a page written to this file would replace a file of the run other than its report().
+  void require_free_for_page(const std::string& file) const;
   /// Makes the folder, with those above it. Throws Error, having left nothing behind, when files can not be written
   /// there.
   void create() const;

@@ -14,7 +14,7 @@ constexpr int exit_interrupted = 130;
 
 void add_train(CLI::App& app, const std::string& program, int& exit_code);
 void add_sample(CLI::App& app, int& exit_code);
-void add_inspect(CLI::App& app, int& exit_code);
+void add_inspect(CLI::App& app);
 void add_schedule(CLI::App& app, int& exit_code);
 void add_schemes(CLI::App& app);
 void add_lab(CLI::App& app, int& exit_code);

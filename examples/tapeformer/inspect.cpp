@@ -30,14 +30,16 @@ struct Options {
 void run(const Options& o, const inspect::TextRequest& request) {
   const tape::lab::Language language = tape::lab::language(o.language);
   const std::string out = o.out.empty() ? o.folder + "/inspect.html" : o.out;
-  const std::string page = inspect::page(tool::RunFolder(o.folder), request, o.selection, language);
+  const tool::RunFolder folder(o.folder);
+  folder.require_free_for_page(out);
+  const std::string page = inspect::page(folder, request, o.selection, language);
   tape::atomic_write_file(out, page);
   tool::say(fmt::format("page      {}   {:.1f} MB", out, static_cast<double>(page.size()) / 1e6));
 }
 
 }  // namespace
 
-void add_inspect(CLI::App& app, int& exit_code) {
+void add_inspect(CLI::App& app) {
   const auto o = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("inspect", "Write a page of attention maps and activations of a trained model on a text");
@@ -73,12 +75,11 @@ void add_inspect(CLI::App& app, int& exit_code) {
       "  tapeformer inspect runs/book --text \"In the beginning\" --layers 0,5 --lang en\n"
       "  tapeformer inspect runs/bert --text \"In the b_ginn_ng\" --out gaps.html\n"
       "  tapeformer inspect runs/en-es --text \"And God said\" --target \"Y dijo Dios\"");
-  command->callback([o, text, target, mask, &exit_code] {
+  command->callback([o, text, target, mask] {
     const auto given = [](const CLI::Option* option, const std::string& value) {
       return option->count() > 0 ? std::optional(value) : std::nullopt;
     };
     run(*o, {.text = given(text, o->text), .target = given(target, o->target), .mask = given(mask, o->mask)});
-    exit_code = 0;
   });
 }
 

@@ -109,7 +109,7 @@ int main(int argc, char** argv) {
       "  tapeformer train --help");
   tapeformer::add_train(app, argc > 0 ? argv[0] : "tapeformer", exit_code);
   tapeformer::add_sample(app, exit_code);
-  tapeformer::add_inspect(app, exit_code);
+  tapeformer::add_inspect(app);
   tapeformer::add_schedule(app, exit_code);
   tapeformer::add_schemes(app);
   tapeformer::add_lab(app, exit_code);

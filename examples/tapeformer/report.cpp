@@ -30,12 +30,7 @@ int write_report(const Options& options) {
   const std::string file = !options.out.empty() ? options.out
                            : runs.size() == 1   ? tool::RunFolder(options.folders.front()).report()
                                                 : "report.html";
-  for (const std::string& folder : options.folders) {
-    const tool::RunFolder run(folder);
-    const std::string own = run.same_file(file);
-    if (!own.empty() && own != run.report())
-      throw tape::Error(tape::str("--out ", file, " is a file of the run in ", folder, ": give the page another name"));
-  }
+  for (const std::string& folder : options.folders) tool::RunFolder(folder).require_free_for_page(file);
   tape::atomic_write_file(file, report::page(report::sections_of(runs, language), language));
   tool::say("page      " + file);
   for (const report::RunData& run : runs) {
