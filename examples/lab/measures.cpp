@@ -160,15 +160,12 @@ Course train(const nn::GPT& model, const Cell& cell, const Training& training,
 
 Fields measure_training(const Cell& cell) {
   const int64_t steps = cell.integer("steps");
-  const double lr = cell.number("lr");
-  const auto rising = static_cast<int64_t>(std::lround(cell.number("warmup") * static_cast<double>(steps)));
-  const bool decays = number_or(cell, "decay", 0) > 0;
-  return fields_of(train(
-      model_of(cell), cell,
-      {.steps = steps,
-       .rows = cell.integer("rows"),
-       .context = cell.integer("context"),
-       .rate = optim::warmup(rising, lr).then(decays ? optim::linear(steps - rising, lr, 0) : optim::constant(lr))}));
+  return fields_of(
+      train(model_of(cell), cell,
+            {.steps = steps,
+             .rows = cell.integer("rows"),
+             .context = cell.integer("context"),
+             .rate = warmed(cell.number("lr"), cell.number("warmup"), steps, number_or(cell, "decay", 0) > 0)}));
 }
 
 double training_seconds(const Cell& cell) {
@@ -180,9 +177,9 @@ Fields fields_of(const Course& course) {
   return {{"loss", course.final_loss}, {"failed", course.failed ? 1 : 0}};
 }
 
-optim::Schedule warmed(double peak, double share, int64_t steps) {
+optim::Schedule warmed(double peak, double share, int64_t steps, bool decays) {
   const auto rising = static_cast<int64_t>(std::lround(share * static_cast<double>(steps)));
-  return optim::warmup(rising, peak).then(optim::constant(peak));
+  return optim::warmup(rising, peak).then(decays ? optim::linear(steps - rising, peak, 0) : optim::constant(peak));
 }
 
 double largest_working_rate(const Results& results) {

@@ -88,8 +88,8 @@ double stuck_loss(const Data& data = data_of({}));
 /// {"loss", "failed"} of a course.
 Fields fields_of(const Course& course);
 
-/// warmup(share·steps, peak), then the peak.
-optim::Schedule warmed(double peak, double share, int64_t steps);
+/// warmup(share·steps, peak), then the peak, or linear from there to 0.
+optim::Schedule warmed(double peak, double share, int64_t steps, bool decays = false);
 
 /// The largest cell value "lr" whose runs did not fail in any seed; half of the smallest when all failed, as an upper
 /// bound.

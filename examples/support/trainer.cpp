@@ -42,10 +42,8 @@ std::unique_ptr<const BatchSource> batches(const RunConfig& c, Corpus corpus) {
 
 // The balance of a mixture of experts is one of a whole batch.
 bool computes_in_shards(const RunConfig& c, const ParameterList& parameters) {
-  int64_t count = 0;
-  for (const LeafPtr& p : parameters) count += p->size();
   return c.model.mixture.experts == 0 &&
-         Shards::pay(c.recipe.batch, c.recipe.batch * c.model.context, c.model.width, count);
+         Shards::pay(c.recipe.batch, c.recipe.batch * c.model.context, c.model.width, nn::count(parameters));
 }
 
 }  // namespace
