@@ -53,6 +53,9 @@ holds "without --watch, how to find out" grep -q -- "--watch would show in which
 # Reports
 ends_with 0 report long
 holds "one run's page lies in its folder" grep -qx "page      long/report.html" out
+ends_with 0 report long --text "number 1" --heads 1 --out looked.html
+holds "one model's maps stand on the page of its run" grep -q '<section id="inspect-attention">' looked.html
+holds "beside its course" grep -q 'figure id="run-1-resid-rms"' looked.html
 ends_with 0 report long bert wild blind --out page.html --lang en
 holds "several runs on one page" grep -q 'figure id="run-3-resid-rms"' page.html
 holds "one without watch.jsonl is named" grep -q "blind was not watched" out
@@ -70,6 +73,9 @@ refused "at most 8 runs" report 1 2 3 4 5 6 7 8 9
 refused "DIR is required" report
 refused 'unknown language "fr"' report long --lang fr
 refused "--out must not be empty" report long --out ""
+refused "--heads needs --text" report long --heads 1
+refused "--text looks into one model: give one DIR" report long bert --text "number"
+refused "--text is empty: give at least one character" report long --text ""
 refused "none/page.html" report long --out none/page.html
 cp -r long damaged && echo "{" >>damaged/watch.jsonl
 refused "damaged/watch.jsonl, line 152 is damaged" report damaged

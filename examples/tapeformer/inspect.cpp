@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include <tape/core/atomic_file.h>
 #include <tape/core/error.h>
@@ -11,6 +10,7 @@
 #include <tape/examples/support/screen.h>
 
 #include "commands.h"
+#include "look_options.h"
 
 namespace tapeformer {
 
@@ -21,18 +21,17 @@ namespace tool = tape::tool;
 
 struct Options {
   std::string folder;
-  std::string text, target, mask;
   std::string out;
   std::string language = "both";
-  inspect::Selection selection;
+  LookOptions look;
 };
 
-void run(const Options& o, const inspect::TextRequest& request) {
+void run(const Options& o) {
   const tape::lab::Language language = tape::lab::language(o.language);
   const std::string out = o.out.empty() ? o.folder + "/inspect.html" : o.out;
   const tool::RunFolder folder(o.folder);
   folder.require_free_for_page(out);
-  const std::string page = inspect::page(folder, request, o.selection, language);
+  const std::string page = inspect::page(folder, o.look.request, o.look.selection, language);
   tape::atomic_write_file(out, page);
   tool::say(fmt::format("page      {}   {:.1f} MB", out, static_cast<double>(page.size()) / 1e6));
 }
@@ -44,23 +43,7 @@ void add_inspect(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("inspect", "Write a page of attention maps and activations of a trained model on a text");
   command->add_option("DIR", o->folder, "Folder of a run, as --out of train")->required();
-  CLI::Option* text =
-      command
-          ->add_option("--text", o->text,
-                       "Text to read, no longer than the model's context; for a bert with gaps; for encdec the source "
-                       "[from the data that validates]")
-          ->type_name("TEXT");
-  CLI::Option* target =
-      command->add_option("--target", o->target, "Target of the source, for an encdec [what the model writes]")
-          ->type_name("TEXT");
-  CLI::Option* mask =
-      command->add_option("--mask", o->mask, "Character that marks a gap, for a bert [_]")->type_name("CHAR");
-  command->add_option("--layers", o->selection.layers, "Layers to show, from 0, as in 0,5,11 [up to 16]")
-      ->delimiter(',')
-      ->type_name("INT,...");
-  command->add_option("--heads", o->selection.heads, "Heads to show, from 0, as in 0,3 [all]")
-      ->delimiter(',')
-      ->type_name("INT,...");
+  add_look_options(*command, o->look, "from the data that validates");
   command->add_option("--out", o->out, "Page to write [DIR/inspect.html]")->type_name("FILE");
   command->add_option("--lang", o->language, "Language of the page: en, zh or both")
       ->type_name("LANG")
@@ -75,12 +58,7 @@ void add_inspect(CLI::App& app) {
       "  tapeformer inspect runs/book --text \"In the beginning\" --layers 0,5 --lang en\n"
       "  tapeformer inspect runs/bert --text \"In the b_ginn_ng\" --out gaps.html\n"
       "  tapeformer inspect runs/en-es --text \"And God said\" --target \"Y dijo Dios\"");
-  command->callback([o, text, target, mask] {
-    const auto given = [](const CLI::Option* option, const std::string& value) {
-      return option->count() > 0 ? std::optional(value) : std::nullopt;
-    };
-    run(*o, {.text = given(text, o->text), .target = given(target, o->target), .mask = given(mask, o->mask)});
-  });
+  command->callback([o] { run(*o); });
 }
 
 }  // namespace tapeformer

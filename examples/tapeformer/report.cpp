@@ -10,6 +10,7 @@
 #include <tape/examples/support/screen.h>
 
 #include "commands.h"
+#include "look_options.h"
 
 namespace tapeformer {
 
@@ -22,7 +23,16 @@ struct Options {
   std::vector<std::string> folders;
   std::string out;
   std::string language = "both";
+  LookOptions look;
+  bool looks = false;
 };
+
+// What the model of a run sees in a text, for its page.
+report::Section look_into(const tool::RunFolder& folder, const LookOptions& look, tape::lab::Language language) {
+  return {"inspect",
+          {"Attention and activations on a text", "模型在一段文本上的注意力与激活"},
+          tape::inspect::sections(folder, look.request, look.selection, language)};
+}
 
 int write_report(const Options& options) {
   const tape::lab::Language language = tape::lab::language(options.language);
@@ -31,7 +41,9 @@ int write_report(const Options& options) {
                            : runs.size() == 1   ? tool::RunFolder(options.folders.front()).report()
                                                 : "report.html";
   for (const std::string& folder : options.folders) tool::RunFolder(folder).require_free_for_page(file);
-  tape::atomic_write_file(file, report::page(report::sections_of(runs, language), language));
+  std::vector<report::Section> sections = report::sections_of(runs, language);
+  if (options.looks) sections.push_back(look_into(tool::RunFolder(options.folders.front()), options.look, language));
+  tape::atomic_write_file(file, report::page(sections, language));
   tool::say("page      " + file);
   for (const report::RunData& run : runs) {
     if (run.watch.empty()) tool::say(run.folder + " was not watched: train with --watch to see inside its layers");
@@ -50,17 +62,28 @@ void add_report(CLI::App& app, int& exit_code) {
   command->add_option("--lang", options->language, "Language of the page: en, zh or both")
       ->type_name("LANG")
       ->capture_default_str();
+  add_look_options(*command, options->look, "no model is looked into");
+  add_threads(*command);
   command->footer(
       "One page that needs no network: losses, learning rate, gradient norm and updates of all runs on the\n"
       "same axes, maps of layers over steps for runs that were trained with --watch, and settings side by\n"
-      "side. Runs may still be going on.\n\n"
+      "side. Runs may still be going on. With --text the page of one run shows its attention maps and activations\n"
+      "on that text too, as the page of inspect does.\n\n"
       "Examples:\n"
       "  tapeformer train --text book.txt --watch --out runs/book\n"
       "  tapeformer report runs/book\n"
+      "  tapeformer report runs/book --text \"In the beginning\"\n"
       "  tapeformer report runs/pre runs/post runs/deepnorm --out schemes.html --lang en");
   command->callback([command, options, &exit_code] {
     if (command->get_option("--out")->count() > 0 && options->out.empty())
       throw CLI::ValidationError("--out must not be empty");
+    options->looks = command->get_option("--text")->count() > 0;
+    for (const char* name : {"--target", "--mask", "--layers", "--heads"}) {
+      if (!options->looks && command->get_option(name)->count() > 0)
+        throw CLI::ValidationError(std::string(name) + " needs --text: what the model is to read");
+    }
+    if (options->looks && options->folders.size() > 1)
+      throw CLI::ValidationError("--text looks into one model: give one DIR");
     exit_code = write_report(*options);
   });
 }
