@@ -20,7 +20,6 @@ std::vector<Cell> cells(Size size) {
   };
   if (size == Size::quick) {
     add({6, 100}, main, {5e-4});
-    add({100}, {"scheme", {"post"}}, {2e-3});
     return all;
   }
   add({6, 18, 50, 100}, all_schemes, {5e-4, 2e-3});
