@@ -1,6 +1,8 @@
 // The lab's page: whole without a network and without JavaScript, well-formed, in the languages asked for.
 #include <tape/examples/lab/html.h>
+#include <tape/examples/lab/markdown.h>
 #include <tape/examples/lab/report.h>
+#include <tape/examples/lab/run_record.h>
 #include <tape/examples/lab/runner.h>
 #include <tape/examples/lab/store.h>
 #include <tape/examples/support/heatmap.h>
@@ -62,6 +64,37 @@ TEST_CASE("the same data give the same page", "[lab]") {
   const TempFolder folder;
   measure_outliers(folder);
   CHECK(report(folder.path(), Language::both) == report(folder.path(), Language::both));
+}
+
+TEST_CASE("verdicts and figures are there in Markdown, too", "[lab]") {
+  const TempFolder folder;
+  measure_outliers(folder);
+  write_markdown(folder.path(), Language::english);
+  const std::string text = read_file(folder.path() + "/report.md");
+  CHECK_THAT(text, Catch::Contains("## norm-outliers\n") && Catch::Contains("**not reproduced**: ") &&
+                       !Catch::Contains("归一化"));
+  CHECK(text.find("## warmup-map") == std::string::npos);  // has no data
+  CHECK_THAT(text, Catch::Contains("a test's machine &lt;&>"));
+  const std::regex picture(R"(!\[[^\]]+\]\((figures/[a-z0-9-]+\.svg)\))");
+  int64_t pictures = 0;
+  for (std::sregex_iterator found(text.begin(), text.end(), picture); found != std::sregex_iterator(); ++found) {
+    ++pictures;
+    CHECK(first_unclosed(read_file(folder.path() + "/" + (*found)[1].str())).empty());
+  }
+  CHECK(pictures > 0);
+  // Rows of a table have as many cells as its head, whatever stands in them.
+  std::size_t cells = 0;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with('|')) {
+      cells = 0;
+      continue;
+    }
+    line = std::regex_replace(line, std::regex(R"(\\\|)"), "");
+    const auto count = static_cast<std::size_t>(std::ranges::count(line, '|'));
+    if (cells > 0) CHECK(count == cells);
+    cells = count;
+  }
 }
 
 TEST_CASE("an experiment without data is named as such", "[lab]") {

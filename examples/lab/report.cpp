@@ -2,15 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <fstream>
-
-#include <tape/core/error.h>
+#include <tape/examples/lab/assessment.h>
 #include <tape/examples/lab/html.h>
 #include <tape/examples/lab/measures.h>
+#include <tape/examples/lab/run_record.h>
 #include <tape/examples/lab/source.h>
-#include <tape/examples/lab/store.h>
-#include <tape/examples/support/numbers.h>
 #include <tape/examples/support/svg.h>
 
 namespace tape::inline TAPE_ABI::lab {
@@ -39,20 +35,10 @@ Mark mark_of(Verdict verdict) {
   return {};
 }
 
-struct Judged {
-  const Experiment* experiment;
-  const Claim* claim;
-  Finding finding;
-};
-
 class Page {
  public:
-  Page(const std::string& folder, Language language) : folder_(folder), language_(language) {
-    for (const Experiment& e : experiments()) {
-      results_.emplace_back(read_rows(folder, e));
-      for (const Claim& claim : e.claims) judged_.push_back({&e, &claim, judge(claim, results_.back())});
-    }
-  }
+  Page(const std::string& folder, Language language)
+      : folder_(folder), language_(language), assessments_(assess(folder)) {}
 
   std::string build() {
     const Text title{"Where the norm sits, and what follows: measured", "归一化放在哪里，会怎样：实测报告"};
@@ -61,7 +47,7 @@ class Page {
     contents();
     headline();
     summary();
-    for (std::size_t i = 0; i < results_.size(); ++i) section(experiments()[i], results_[i]);
+    for (const Assessment& a : assessments_) section(a);
     statements();
     schemes();
     runs();
@@ -110,8 +96,8 @@ class Page {
   }
 
   void headline() {
-    if (results_.empty() || results_.front().empty()) return;
-    const std::vector<Figure> figures = experiments().front().figures(results_.front());
+    if (assessments_.empty() || assessments_.front().results.empty()) return;
+    const std::vector<Figure> figures = experiments().front().figures(assessments_.front().results);
     if (!figures.empty()) html_ += html_of(figures.front(), language_);
   }
 
@@ -121,9 +107,12 @@ class Page {
          {Text{"The article says", "文章的说法"}, Text{"Verdict", "判定"}, Text{"Measured in", "实验"}})
       html_ += "<th>" + spans(head) + "</th>";
     html_ += "</tr></thead><tbody>\n";
-    for (const Judged& j : judged_) {
-      html_ += fmt::format("<tr><td>{}</td><td>{}</td><td><a href=\"#{}\">{}</a></td></tr>\n", spans(j.claim->article),
-                           verdict_of(j.finding.verdict), j.experiment->name, j.experiment->name);
+    for (const Assessment& a : assessments_) {
+      const Experiment& e = *a.experiment;
+      for (std::size_t i = 0; i < a.findings.size(); ++i) {
+        html_ += fmt::format("<tr><td>{}</td><td>{}</td><td><a href=\"#{}\">{}</a></td></tr>\n",
+                             spans(e.claims[i].article), verdict_of(a.findings[i].verdict), e.name, e.name);
+      }
     }
     html_ += "</tbody></table></div>\n";
   }
@@ -142,7 +131,9 @@ class Page {
                        inline_words(title_of(verdict), language_));
   }
 
-  void section(const Experiment& e, const Results& results) {
+  void section(const Assessment& a) {
+    const Experiment& e = *a.experiment;
+    const Results& results = a.results;
     html_ += fmt::format("<section id=\"{}\">\n", e.name) + words("h2", e.title) + words("p", e.question) +
              words("p", e.setup, "class=\"soft\"");
     html_ += fmt::format(
@@ -156,24 +147,22 @@ class Page {
     } else {
       for (const Figure& figure : e.figures(results)) html_ += html_of(figure, language_);
     }
-    for (const Judged& j : judged_) {
-      if (j.experiment == &e) claim(j);
-    }
+    for (std::size_t i = 0; i < a.findings.size(); ++i) claim(e.claims[i], a.findings[i]);
     html_ += "</section>\n";
   }
 
-  void claim(const Judged& j) {
-    html_ += fmt::format("<div class=\"claim {}\">{}<dl>\n", mark_of(j.finding.verdict).style,
-                         verdict_of(j.finding.verdict));
+  void claim(const Claim& claim, const Finding& finding) {
+    html_ +=
+        fmt::format("<div class=\"claim {}\">{}<dl>\n", mark_of(finding.verdict).style, verdict_of(finding.verdict));
     const auto entry = [&](const Text& head, const Text& body) {
       html_ += words("dt", head) + words("dd", body) + "\n";
     };
-    entry({"The article says", "文章的说法"}, j.claim->article);
-    entry({"The paper says", "论文的说法"}, j.claim->paper);
-    html_ += fmt::format("<dd class=\"soft\">{}</dd>\n", xml_text(j.claim->source));
+    entry({"The article says", "文章的说法"}, claim.article);
+    entry({"The paper says", "论文的说法"}, claim.paper);
+    html_ += fmt::format("<dd class=\"soft\">{}</dd>\n", xml_text(claim.source));
     html_ += words("dt", {"Measured here, by the criteria in the source", "本实验实测（判定标准见源码）"});
     html_ += "<dd><table>";
-    for (const Outcome& o : j.finding.outcomes) {
+    for (const Outcome& o : finding.outcomes) {
       html_ += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n", spans(o.criterion),
                            xml_text(to_string(o.measured)),
                            !o.known  ? "…"
@@ -181,13 +170,13 @@ class Page {
                                      : "✗");
     }
     html_ += "</table></dd>";
-    html_ += words("dd",
-                   {fmt::format("If all hold: {}; otherwise: {}.", title_of(j.claim->if_all_hold).en,
-                                title_of(j.claim->otherwise).en),
-                    fmt::format("全部满足则判为“{}”，否则判为“{}”。", title_of(j.claim->if_all_hold).zh,
-                                title_of(j.claim->otherwise).zh)},
-                   "class=\"soft\"");
-    if (!j.claim->remark.en.empty()) html_ += words("dd", j.claim->remark);
+    html_ += words(
+        "dd",
+        {fmt::format("If all hold: {}; otherwise: {}.", title_of(claim.if_all_hold).en, title_of(claim.otherwise).en),
+         fmt::format("全部满足则判为“{}”，否则判为“{}”。", title_of(claim.if_all_hold).zh,
+                     title_of(claim.otherwise).zh)},
+        "class=\"soft\"");
+    if (!claim.remark.en.empty()) html_ += words("dd", claim.remark);
     html_ += "</dl></div>\n";
   }
 
@@ -233,39 +222,16 @@ class Page {
                     "folder:",
                     "每个单元的完整配置、种子和结果都是所在小节所列文件中的一行。同一种子得到同样的数字（测量耗时的"
                     "除外）。写入本文件夹的运行："});
-    Table table{{Text{"run", "运行"}, Text{"cells", "单元数"}, Text{"measured", "本次测量"}, Text{"at once", "并行数"},
-                 Text{"duration", "用时"}, Text{"environment", "环境"}},
-                {}};
-    std::ifstream in(folder_ + "/runs.jsonl");
-    for (std::string text; std::getline(in, text);) {
-      try {
-        const Fields run = fields_of(text);
-        const auto count = [&](const char* name) { return Text(tool::grouped(run.integer(name))); };
-        table.rows.push_back({run.text("size"), count("cells"), count("measured"), count("jobs"),
-                              tool::clock_time(run.number("seconds")), run.text("environment")});
-      } catch (const Error&) {  // a line that a crash cut off
-      }
-    }
-    html_ += html_of(table, language_);
+    html_ += html_of(runs_table(folder_), language_);
   }
 
   std::string folder_;
   Language language_;
-  std::vector<Results> results_;
-  std::vector<Judged> judged_;
+  std::vector<Assessment> assessments_;
   std::string html_;
 };
 
 }  // namespace
-
-void remember(const std::string& folder, const RunRecord& run) {
-  const Fields fields{{"size", run.size}, {"cells", run.cells},     {"measured", run.measured},
-                      {"jobs", run.jobs}, {"seconds", run.seconds}, {"environment", run.environment}};
-  const std::string path = folder + "/runs.jsonl";
-  std::ofstream out(path, std::ios::app);
-  out << to_json(fields) << '\n';
-  if (!out.flush()) throw Error(str("can not write ", path));
-}
 
 std::string report(const std::string& folder, Language language) {
   return Page(folder, language).build();

@@ -8,18 +8,6 @@
 
 namespace tape::inline TAPE_ABI::lab {
 
-/// A run as DIR/runs.jsonl remembers it.
-struct RunRecord {
-  std::string size;  ///< "quick" or "full"
-  int64_t cells = 0;
-  int64_t measured = 0;
-  int jobs = 1;
-  double seconds = 0;
-  std::string environment;  ///< program, compiler, processor and libraries
-};
-/// Appends a line to DIR/runs.jsonl. Throws Error when it can not be written.
-void remember(const std::string& folder, const RunRecord& run);
-
 /// A statement of the article that no experiment can judge, and what the sources say.
 struct Statement {
   Text article;

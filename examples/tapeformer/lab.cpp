@@ -8,7 +8,9 @@
 #include <tape/core/atomic_file.h>
 #include <tape/core/error.h>
 #include <tape/core/parallel.h>
+#include <tape/examples/lab/markdown.h>
 #include <tape/examples/lab/report.h>
+#include <tape/examples/lab/run_record.h>
 #include <tape/examples/lab/runner.h>
 #include <tape/examples/lab/store.h>
 #include <tape/examples/support/numbers.h>
@@ -26,7 +28,7 @@ namespace tool = tape::tool;
 
 struct Options {
   std::vector<std::string> names;
-  bool quick = false, full = false;
+  bool quick = false, full = false, markdown = false;
   std::string out = "lab";
   std::string language = "both";
   int seeds = 0;
@@ -80,6 +82,10 @@ int run(const Options& o) {
   tape::atomic_write_file(page, lab::report(o.out, language));
   tool::say(fmt::format("{} cells measured in {}", tool::grouped(result.measured), tool::clock_time(result.seconds)));
   tool::say("page      " + page);
+  if (o.markdown) {
+    lab::write_markdown(o.out, language);
+    tool::say(fmt::format("notes     {0}/report.md, pictures {0}/figures", o.out));
+  }
   if (result.interrupted) tool::say("stopped; the same command goes on from here");
   return result.interrupted ? exit_interrupted : 0;
 }
@@ -92,6 +98,7 @@ void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options)
       ->check(from_to(1, 1'000'000));
   add_whole(*command, "--jobs", options->jobs, "Cells measured at once, each on one core [all]")
       ->check(from_to(1, 1024));
+  command->add_flag("--markdown", options->markdown, "Also write verdicts and figures as DIR/report.md and SVG files");
   command->add_option("--lang", options->language, "Language of the page: en, zh or both")
       ->type_name("LANG")
       ->capture_default_str();

@@ -104,12 +104,16 @@ const Registration registration({
                 -0.1,
                 0.1},
                {{"slope of Pre-LN", "Pre-LN 的斜率"}, [](const Results& r) { return slope(r, "pre"); }, -0.6, -0.35},
-               {{"Pre-LN, 14 layers to 6", "Pre-LN，14 层与 6 层之比"},
-                [](const Results& r) {
-                  return r.over_seeds([](const Results& s) { return at(s, "pre", 14) / at(s, "pre", 6); });
-                },
+               {{"Pre-LN, 14 layers to 6, of means over seeds", "Pre-LN，14 层与 6 层之比（各种子均值之比）"},
+                [](const Results& r) { return estimate({at(r, "pre", 14) / at(r, "pre", 6)}); },
                 0.6,
-                0.8}}}},
+                0.8}},
+          .remark =
+              {"The theory is about expectations, so that means over seeds are compared. An earlier version took "
+               "the mean of the seeds' own ratios, which noise in the divisor raises: above 0.8 with the same "
+               "data.",
+               "理论讨论的是期望，因此比较各种子的均值。早先的版本取各种子自身之比的均值，分母的噪声会使它偏大：同样"
+               "的数据得到 0.8 以上。"}}},
 });
 
 }  // namespace
