@@ -85,7 +85,7 @@ TEST_CASE("all quick experiments together are guessed to take less than 10 minut
   CHECK(full / 2 < 4 * 3600);
 }
 
-TEST_CASE("the same cell gives the same numbers, another seed others", "[lab]") {
+TEST_CASE("the same cell gives the same numbers, another seed others", "[lab][slow]") {
   for (const auto& name : {"gradient-profile", "norm-outliers", "model-update"}) {
     INFO(name);
     const Experiment& e = experiment(name);

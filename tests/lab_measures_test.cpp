@@ -84,7 +84,8 @@ TEST_CASE("the largest attention logit is proportional to the queries, and bound
   CHECK(std::isinf(largest_logit(model, ids)));
 }
 
-TEST_CASE("every kind of training gives the same numbers for the same cell, and others for another seed", "[lab]") {
+TEST_CASE("every kind of training gives the same numbers for the same cell, and others for another seed",
+          "[lab][slow]") {
   for (const char* name : {"depth-limit", "rate-limit", "rate-sensitivity", "text-warmup", "translation-warmup",
                            "optimizers", "deepnorm-constants"}) {
     INFO(name);

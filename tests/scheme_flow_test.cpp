@@ -181,7 +181,7 @@ TEST_CASE("What a Pre-LN decoder reads is normalised, however large the encoder'
 TEST_CASE(
     "The gradient of the last feed-forward weight falls as 1/√L under Pre-LN, as β/α under DeepNorm, and stays "
     "under Post-LN",
-    "[nn][scheme]") {
+    "[nn][scheme][slow]") {
   // Theorem 1 of Xiong et al. 2020, at first values, all Xavier: placement is what differs. Four times as deep.
   const auto gradient_at = [](Scheme scheme, int64_t layers) {
     double sum = 0;

@@ -122,7 +122,7 @@ bool has_xavier(Scheme scheme) {
 TEST_CASE(
     "A scheme's β reaches feed-forward, value and output weights, while queries and keys keep gain 1, but for the "
     "article",
-    "[nn][init][scheme]") {
+    "[nn][init][scheme][slow]") {
   for (const nn::SchemeInfo& row : nn::scheme_table()) {
     INFO(row.name);
     const Expected expected = expected_of(row.scheme);
@@ -158,7 +158,7 @@ TEST_CASE("SwiGLU's gate starts as its other half does under every scheme", "[nn
 }
 
 TEST_CASE("Embeddings start with 0.02, beside Xavier weights with 1/√C, and T-Fixup's are scaled by (9L)^-¼",
-          "[nn][init][scheme]") {
+          "[nn][init][scheme][slow]") {
   for (const nn::SchemeInfo& row : nn::scheme_table()) {
     INFO(row.name);
     const nn::ModelConfig config = config_of(row.scheme);
@@ -180,7 +180,7 @@ TEST_CASE("Embeddings start with 0.02, beside Xavier weights with 1/√C, and T-
 }
 
 TEST_CASE("Learned gains start at their scheme's constants, and no scheme but Admin, LayerScale and ReZero has any",
-          "[nn][init][scheme]") {
+          "[nn][init][scheme][slow]") {
   for (const nn::SchemeInfo& row : nn::scheme_table()) {
     INFO(row.name);
     const nn::EncoderDecoder model(config_of(row.scheme), Seed{1});

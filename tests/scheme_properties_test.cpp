@@ -168,7 +168,7 @@ TEST_CASE("A later token changes no earlier logit of a GPT, under every scheme",
 }
 
 TEST_CASE("A later token of the target changes no earlier logit of a decoder, and the source changes them all",
-          "[nn][scheme][property]") {
+          "[nn][scheme][property][slow]") {
   for_each_scheme(GENERATE(1, 2, 3), [](const Sample& s) {
     const EncoderDecoder model = model_of<EncoderDecoder>(s);
     const Tensor before = model(s.source, s.target, nn::evaluation());
@@ -215,7 +215,7 @@ TEST_CASE("What stands in the padding changes nothing outside of it, under every
   });
 }
 
-TEST_CASE("The rows of a batch do not see each other, under every scheme", "[nn][scheme][property]") {
+TEST_CASE("The rows of a batch do not see each other, under every scheme", "[nn][scheme][property][slow]") {
   for_each_scheme(GENERATE(1, 2, 3), [](const Sample& s) {
     const GPT gpt = model_of<GPT>(s);
     const Bert bert = model_of<Bert>(s);
@@ -230,7 +230,8 @@ TEST_CASE("The rows of a batch do not see each other, under every scheme", "[nn]
   });
 }
 
-TEST_CASE("A clone, and a model loaded from a file, give the same bits, under every scheme", "[nn][scheme][property]") {
+TEST_CASE("A clone, and a model loaded from a file, give the same bits, under every scheme",
+          "[nn][scheme][property][slow]") {
   for_each_scheme(GENERATE(1, 2, 3), [](const Sample& s) {
     check_copies<GPT>(s);
     check_copies<Bert>(s);
@@ -248,7 +249,7 @@ TEST_CASE("One thread and two give the same bits of logits and gradients, under 
 }
 
 TEST_CASE("One thread and two give the same bits also where they share the work, under every scheme",
-          "[nn][scheme][property][threads]") {
+          "[nn][scheme][property][threads][slow]") {
   for (const Choice& choice : every_choice()) {
     INFO(choice.name());
     Sample s(choice, 4);

@@ -78,7 +78,7 @@ constexpr Architecture all[] = {Architecture::DecoderOnly, Architecture::Encoder
 
 }  // namespace
 
-TEST_CASE("Each architecture learns more than how frequent its letters are", "[tool][training]") {
+TEST_CASE("Each architecture learns more than how frequent its letters are", "[tool][training][slow]") {
   const Threads guard(1);
   for (const Architecture architecture : all) {
     INFO(tool::name_of(architecture));

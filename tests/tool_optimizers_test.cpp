@@ -68,7 +68,7 @@ bool same(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
 }  // namespace
 
 TEST_CASE("Every optimizer of the tool learns to count with its own defaults, scaled up for a short run",
-          "[tool][training]") {
+          "[tool][training][slow]") {
   const Threads guard(1);
   for (const OptimizerKind kind : all_kinds) {
     INFO(name_of(kind));
