@@ -18,6 +18,10 @@ namespace {
 constexpr int smallest_log2 = 6;  // 64 bytes
 constexpr int steps_log2 = 3;     // 8 size classes per doubling
 constexpr int class_count = 48 << steps_log2;
+// A large request that would go to the system takes a waiting block up to two classes larger, when another one stays
+// there: with a step's sizes that saves up to 3 MiB, while more classes, or the last block, cost more than they save.
+constexpr std::size_t borrows_from = std::size_t{1} << 16;
+constexpr int borrowed_classes = 2;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
 
 struct SizeClass {
@@ -50,15 +54,10 @@ class Pool {
     if (bytes > std::size_t{1} << 46) fail(bytes);
     const SizeClass size = size_class(bytes);
     const std::lock_guard lock(mutex_);
-    Storage::Block*& head = free_[static_cast<std::size_t>(size.index)];
-    Storage::Block* block = head;
-    if (block) {
-      head = block->next_free;
-      block->references.store(1, std::memory_order_relaxed);
-    } else {
-      block = from_system(size);
-    }
-    stats_.bytes_in_use += size.bytes;
+    Storage::Block* block = waiting(size.index);
+    if (!block && size.bytes >= borrows_from) block = borrowed(size.index);
+    if (!block) block = from_system(size);
+    stats_.bytes_in_use += block->capacity;
     stats_.peak_bytes_in_use = std::max(stats_.peak_bytes_in_use, stats_.bytes_in_use);
     return block;
   }
@@ -82,6 +81,25 @@ class Pool {
   }
 
  private:
+  // A block of this class that waits to be used again, or null.
+  Storage::Block* waiting(int index) {
+    Storage::Block*& head = free_[static_cast<std::size_t>(index)];
+    Storage::Block* const block = head;
+    if (block) {
+      head = block->next_free;
+      block->references.store(1, std::memory_order_relaxed);
+    }
+    return block;
+  }
+
+  Storage::Block* borrowed(int index) {
+    for (int lender = index + 1; lender <= std::min(index + borrowed_classes, class_count - 1); ++lender) {
+      const Storage::Block* const head = free_[static_cast<std::size_t>(lender)];
+      if (head && head->next_free) return waiting(lender);
+    }
+    return nullptr;
+  }
+
   Storage::Block* from_system(SizeClass size) {
     void* memory = system_memory(size.bytes);
     if (!memory) {
