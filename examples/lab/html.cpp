@@ -27,7 +27,8 @@ p { margin: .5rem 0 } a { color: var(--link) } :not(text).soft { color: var(--so
 nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: 1rem 0 } nav a { text-decoration: none }
 table { border-collapse: collapse; margin: .5rem 0; font-size: .9rem; font-variant-numeric: tabular-nums }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left; vertical-align: top }
-th { font-weight: 600; color: var(--soft) } .numbers td + td { text-align: right; white-space: nowrap }
+th { font-weight: 600; color: var(--soft) } .numbers th:first-child { min-width: 8rem }
+.numbers td + td { text-align: right; white-space: nowrap }
 .numbers th + th { text-align: right }
 .schemes { table-layout: fixed; width: 100% } .schemes td:first-child { width: 38% }
 .scroll { overflow-x: auto } figure { margin: 1.2rem 0; break-inside: avoid }
