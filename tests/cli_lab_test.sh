@@ -27,6 +27,10 @@ ends_with 0 lab run norm-outliers --out second --seeds 3 --jobs 2
 holds "the same seeds give the same data, however many at once" cmp first/norm-outliers.jsonl second/norm-outliers.jsonl
 ends_with 0 lab run norm-outliers --out second --seeds 3 --lang zh
 holds "a page in Chinese" grep -q 'lang="zh"' second/report.html
+holds "no Markdown unless asked for" test ! -e second/report.md
+ends_with 0 lab run norm-outliers --out second --seeds 3 --lang en --markdown
+holds "Markdown, too" grep -q '^## norm-outliers$' second/report.md
+holds "and its pictures" grep -q "</svg>" second/figures/norm-outliers-1.svg
 
 # Killed at any moment, a run goes on
 ends_with 0 lab run gradient-profile --seeds 1 --out whole --jobs 1
