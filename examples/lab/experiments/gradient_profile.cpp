@@ -1,7 +1,7 @@
 // How is the gradient spread over the layers of a model at its start?
-#include <cmath>
-
 #include <algorithm>
+#include <cmath>
+#include <functional>
 
 #include <tape/examples/lab/experiment.h>
 #include <tape/examples/lab/measures.h>
@@ -57,22 +57,30 @@ std::vector<Figure> figures(const Results& results) {
   return all;
 }
 
-// Largest to smallest gradient of one model, from block `from` on.
-double spread(const Row& row, std::size_t from) {
-  const std::vector<double>& g = row.result.list("gradient");
-  const auto [low, high] = std::minmax_element(g.begin() + static_cast<std::ptrdiff_t>(from), g.end());
-  return *high / *low;
+// The mean over seeds in each layer, from the input: the theory is about expectations, and a ratio of single seeds'
+// gradients comes out too large.
+std::vector<double> means(const Results& results) {
+  std::vector<double> all;
+  for (const CurvePoint& point : profile(results, "gradient", {}).points) all.push_back(point.y.mean);
+  return all;
 }
 
-double top_to_bottom(const Row& row) {
-  return row.result.list("gradient").back() / row.result.list("gradient").front();
+// A number of the mean gradients of all layers; none without data.
+Estimate of_means(const Results& results, const std::function<double(const std::vector<double>&)>& number) {
+  return results.empty() ? Estimate{} : estimate({number(means(results))});
 }
-double spread_above_a_quarter(const Row& row) {
-  return spread(row, row.result.list("gradient").size() / 4);
+
+double top_to_bottom(const std::vector<double>& gradient) {
+  return gradient.back() / gradient.front();
+}
+double spread_above_a_quarter(const std::vector<double>& gradient) {
+  const auto [low, high] =
+      std::minmax_element(gradient.begin() + static_cast<std::ptrdiff_t>(gradient.size() / 4), gradient.end());
+  return *high / *low;
 }
 // By what the gradient is multiplied from a block to the one below it.
-double rate(const Row& row) {
-  return std::pow(1 / top_to_bottom(row), 1 / static_cast<double>(row.result.list("gradient").size() - 1));
+double rate(const std::vector<double>& gradient) {
+  return std::pow(1 / top_to_bottom(gradient), 1 / static_cast<double>(gradient.size() - 1));
 }
 
 const Registration registration({
@@ -98,29 +106,39 @@ const Registration registration({
                     "Pre-LN 的梯度几乎与层无关；Post-LN 的梯度含有因子 (2/3)^((L−l)/2)。"},
           .source = "Xiong et al. 2020, section 3.3 and appendix F; the even profile of DeepNorm is our expectation",
           .criteria = {{{"Post-LN, top to bottom, 24 layers", "Post-LN 24 层，最上层与最下层之比"},
-                        [](const Results& r) { return deep(r, "post", "usual").each(top_to_bottom); },
+                        [](const Results& r) { return of_means(deep(r, "post", "usual"), top_to_bottom); },
                         2},
                        {{"Pre-LN, largest to smallest above a quarter", "Pre-LN，上四分之三各层的最大与最小之比"},
-                        [](const Results& r) { return deep(r, "pre", "usual").each(spread_above_a_quarter); },
+                        [](const Results& r) { return of_means(deep(r, "pre", "usual"), spread_above_a_quarter); },
                         1,
                         2},
                        {{"DeepNorm, the same", "DeepNorm，同上"},
-                        [](const Results& r) { return deep(r, "deepnorm", "usual").each(spread_above_a_quarter); },
+                        [](const Results& r) { return of_means(deep(r, "deepnorm", "usual"), spread_above_a_quarter); },
                         1,
-                        2}}},
+                        2}},
+          .remark =
+              {"Of the gradient's mean over seeds, as the theory is about expectations; an earlier version took the "
+               "mean of the seeds' own ratios, which noise raises. Why Post-LN's does not fade: see the next claim.",
+               "按各种子的平均梯度计算，因为理论讨论的是期望；早先的版本取各种子自身之比的均值，噪声会使它偏大。Post-"
+               "LN "
+               "的梯度为何不衰减，见下一条。"}},
          {.article = {"(Not in the article: the rate at which Post-LN's gradient fades.)",
                       "（文章未提：Post-LN 梯度的衰减速率。）"},
           .paper = {"By √(2/3) = 0.816 for each layer, in theory with uniform attention.",
                     "理论上（均匀注意力）每层乘以 √(2/3) = 0.816。"},
           .source = "Xiong et al. 2020, appendix F",
           .criteria = {{{"factor per layer, uniform attention, 24 layers", "每层的因子（均匀注意力，24 层）"},
-                        [](const Results& r) { return deep(r, "post", "uniform").each(rate); },
+                        [](const Results& r) { return of_means(deep(r, "post", "uniform"), rate); },
                         0.77,
                         0.87}},
           .remark =
-              {"The bound leaves out what comes back through the branches; the real rate depends on how alike the "
-               "tokens are.",
-               "该上界忽略了经支路返回的梯度；实际速率取决于各 token 的相似程度。"}}},
+              {"The factor √(2/3) is that of the residual path alone. With d_ff = d a branch makes the sum 1 + 1/2 "
+               "times as "
+               "large in mean square, by which its norm divides, but it also returns half as much gradient again: "
+               "(1 + 1/2)·2/3 = 1, so that nothing need fade (our derivation).",
+               "√(2/3) 只是残差路径的因子。d_ff = d 时，支路使和的均方变为 1 + 1/2 "
+               "倍，归一化随之相除，但支路自身也传回一半的"
+               "梯度：(1 + 1/2)·2/3 = 1，因此不必衰减（我们的推导）。"}}},
 });
 
 }  // namespace

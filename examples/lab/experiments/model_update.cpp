@@ -1,6 +1,5 @@
 // How far do the first updates move the model's output? DeepNet calls this, and not the gradient, the cause of trouble.
 #include <cmath>
-
 #include <memory>
 
 #include <tape/examples/lab/experiment.h>
@@ -15,7 +14,7 @@ namespace {
 std::vector<Cell> cells(Size size) {
   const bool full = size == Size::full;
   return grid({{"optimizer", {"Adam", "SGD"}},
-               {"scheme", {"post", "post-scaled", "pre", "deepnorm"}},
+               {"scheme", {"post", "post-scaled", "pre", "deepnorm", "deepnorm-branches"}},
                {"layers", full ? std::vector<Value>{6, 12, 24, 50, 100} : std::vector<Value>{6, 24, 100}}},
               {{"width", 32}, {"context", 16}, {"rows", 8}, {"steps", 30}});
 }
@@ -29,6 +28,15 @@ void scale_lower_blocks(const ParameterList& parameters, int64_t layers) {
   }
 }
 
+// What the theorem counts: the weight matrices of the blocks, without gains, biases and embeddings.
+ParameterList of_branches(const ParameterList& parameters) {
+  ParameterList weights;
+  for (const LeafPtr& leaf : parameters) {
+    if (leaf->name.starts_with("blocks.") && leaf->decay) weights.push_back(leaf);
+  }
+  return weights;
+}
+
 double distance(const Tensor& a, const Tensor& b) {
   double sum = 0;
   for (int64_t i = 0; i < a.size(); ++i) {
@@ -39,10 +47,15 @@ double distance(const Tensor& a, const Tensor& b) {
 }
 
 Fields measure(const Cell& cell) {
-  const bool scaled = cell.text("scheme") == "post-scaled";
-  const nn::GPT model = model_of(scaled ? cell.with("scheme", "post") : cell);
-  const ParameterList list = nn::parameters(model);
+  const std::string& variant = cell.text("scheme");
+  const bool scaled = variant == "post-scaled";
+  const bool branches = variant == "deepnorm-branches";
+  const nn::GPT model = model_of(scaled     ? cell.with("scheme", "post")
+                                 : branches ? cell.with("scheme", "deepnorm")
+                                            : cell);
+  ParameterList list = nn::parameters(model);
   if (scaled) scale_lower_blocks(list, cell.integer("layers"));
+  if (branches) list = of_branches(list);
   const Ids probe = batch_of(cell, 8, cell.integer("context"), 900'000).input;
   const Tensor before = model(probe, nn::evaluation());
   const double top = snapshot(model, cell, 1).gradient.back();
@@ -84,7 +97,9 @@ Estimate growth(const Results& r, const char* scheme, const char* optimizer) {
 }
 
 Text name_of(const std::string& scheme) {
-  return scheme == "post-scaled" ? Text{"Post-LN, lower blocks smaller", "Post-LN，低层缩小"} : Text(title_of(scheme));
+  if (scheme == "post-scaled") return {"Post-LN, lower blocks smaller", "Post-LN，低层缩小"};
+  if (scheme == "deepnorm-branches") return {"DeepNorm, branches alone", "DeepNorm，仅支路权重"};
+  return title_of(scheme);
 }
 
 std::vector<Figure> figures(const Results& results) {
@@ -120,9 +135,10 @@ const Registration registration({
     .question = {"Does one update move a deep Post-LN model farther than a shallow one, and does DeepNorm bound it?",
                  "同样一次更新，深的 Post-LN 是否比浅的变化更大？DeepNorm 能否限制它？"},
     .setup = {"Width 32, 16 tokens, 8 rows, 30 steps at a constant rate: Adam 1e-5, SGD 1e-3, small enough that the "
-              "scores of deep models do not run into the bounds that their norms set at once. No warm-up.",
+              "scores of deep models do not run into the bounds that their norms set at once. No warm-up. \"Branches "
+              "alone\" trains the weight matrices of the blocks and nothing else.",
               "宽度 32，16 个 token，每批 8 行，恒定学习率训练 30 步：Adam 1e-5，SGD "
-              "1e-3，小到深层模型的输出不会立刻触及归一化给出的上限；无预热。"},
+              "1e-3，小到深层模型的输出不会立刻触及归一化给出的上限；无预热。“仅支路权重”只训练各层的权重矩阵。"},
     .source = "Wang et al. 2022, arXiv 2203.00555, sections 3 and 4, theorem 4.2, figure 5; bounds with Adam are our "
               "derivation",
     .cells = cells,
@@ -149,11 +165,33 @@ const Registration registration({
                         0,
                         2}},
           .if_all_hold = Verdict::wrong_as_stated,
-          .remark = {"All criteria together test the paper's account against the article's. The theorem counts branch "
-                     "weights alone; gains and biases of the norms, of which a deep model has more, move as well, "
-                     "which may be why DeepNorm's update grows here (our guess).",
-                     "各项标准合起来检验的是论文的解释是否优于文章的解释。定理只计入支路权重；而归一化层的增益与偏置（"
-                     "越深越多）也在更新，这可能是此处 DeepNorm 更新量仍随深度增长的原因（我们的推测）。"}}},
+          .remark =
+              {"All criteria together test the paper's account against the article's. Here all parameters move, and "
+               "DeepNorm's update grows with depth. The theorem counts the weights of branches alone: see the next "
+               "claim.",
+               "各项标准合起来检验的是论文的解释是否优于文章的解释。这里所有参数都在更新，DeepNorm 的更新量随深度增长；"
+               "而定理只计入支路权重，见下一条。"}},
+         {.article = {"(Not in the article: the bound itself.)", "（文章未提：上界本身。）"},
+          .paper =
+              {"With SGD the update that the branches' weights cause is bounded by the learning rate, however deep "
+               "the model. With Adam it grows with √L (our derivation).",
+               "使用 SGD 时，支路权重引起的更新量由学习率限定，与深度无关。使用 Adam 时按 √L 增长（我们的推导）。"},
+          .source = "Wang et al. 2022, theorem 4.2",
+          .criteria = {{{"DeepNorm, branches' weights alone, 100 layers to 6, SGD",
+                         "DeepNorm，仅支路权重，100 层与 6 层之比，SGD"},
+                        [](const Results& r) { return growth(r, "deepnorm-branches", "SGD"); },
+                        0.5,
+                        2},
+                       {{"the same, Adam (√(100/6) = 4.1)", "同上，Adam（√(100/6) = 4.1）"},
+                        [](const Results& r) { return growth(r, "deepnorm-branches", "Adam"); },
+                        2.7,
+                        6}},
+          .remark =
+              {"Added after a first run, in which all parameters moved: what grows with depth is what the theorem "
+               "leaves out, above all the gains and biases of the norms, of which a deep model has more.",
+               "首次运行（所有参数都更新）之后添加：随深度增长的正是定理未计入的部分，主要是归一化层的增益与偏置，越深"
+               "越多"
+               "。"}}},
 });
 
 }  // namespace
