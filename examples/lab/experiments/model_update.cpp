@@ -187,11 +187,11 @@ const Registration registration({
                         2.7,
                         6}},
           .remark =
-              {"Added after a first run, in which all parameters moved: what grows with depth is what the theorem "
-               "leaves out, above all the gains and biases of the norms, of which a deep model has more.",
-               "首次运行（所有参数都更新）之后添加：随深度增长的正是定理未计入的部分，主要是归一化层的增益与偏置，越深"
-               "越多"
-               "。"}}},
+              {"Added after a first run, in which all parameters moved: what grows with depth is caused by what the "
+               "theorem leaves out, the embedding and the gains and biases of the norms, of which a deep model has "
+               "more.",
+               "首次运行（所有参数都更新）之后添加：随深度增长的部分来自定理未计入的参数，即词嵌入以及越深越多的归一化"
+               "增益与偏置。"}}},
 });
 
 }  // namespace
