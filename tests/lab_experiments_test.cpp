@@ -73,6 +73,24 @@ TEST_CASE("every claim has words in both languages, a source, and criteria that 
   }
 }
 
+TEST_CASE("no figure is empty where the grid has gaps", "[lab]") {
+  for (const char* name : {"warmup-map", "depth-limit", "warmup-length", "text-warmup"}) {
+    for (const Size size : {Size::quick, Size::full}) {
+      INFO(name);
+      std::vector<Row> rows;
+      for (const Cell& cell : cells_of(experiment(name), size, 2))
+        rows.push_back({cell, {{"loss", 1.7}, {"failed", 0}}});
+      const std::vector<Figure> figures = experiment(name).figures(Results(rows));
+      CHECK_FALSE(figures.empty());
+      for (const Figure& figure : figures) {
+        INFO(figure.title.en);
+        CHECK_FALSE(table_of(figure).rows.empty());
+        CHECK_FALSE(to_svg(figure, Language::english).empty());
+      }
+    }
+  }
+}
+
 TEST_CASE("all quick experiments together are guessed to take less than 10 minutes on 2 cores, full ones 4 hours",
           "[lab]") {
   double quick = 0;

@@ -68,7 +68,7 @@ figure .wide > svg { max-width: none }
 @media print {
   body { max-width: none; padding: 0; font-size: 11pt } .bar, nav, .tip { display: none } h2, h3 { break-after: avoid }
   figure { break-inside: auto } figure .scroll, .scroll > svg, .map-row { break-inside: avoid }
-  figure .scroll:has(table) { break-inside: auto } figcaption { break-before: avoid }
+  figure .scroll:has(table) { break-inside: auto } .numbers td + td { white-space: normal } figcaption { break-before: avoid }
   figure .scroll > svg, figure .wide > svg { max-width: 100% } }
 )css";
 

@@ -26,7 +26,9 @@ std::vector<Figure> figures(const Results& results) {
   std::vector<Figure> all;
   for (const double layers : results.numbers("layers")) {
     for (const std::string& scheme : results.texts("scheme")) {
-      Map map = map_of(results.where(Fields{{"scheme", scheme}, {"layers", layers}}), "lr", "warmup", "loss");
+      const Results here = results.where(Fields{{"scheme", scheme}, {"layers", layers}});
+      if (here.empty()) continue;
+      Map map = map_of(here, "lr", "warmup", "loss");
       map.x_name = {"highest learning rate", "最高学习率"};
       map.y_name = {"warm-up, share of all steps", "预热占总步数的比例"};
       map.value_name = {"loss (nats)", "损失 (nat)"};
