@@ -54,7 +54,7 @@ TEST_CASE("A model of any scheme and norm learns one batch by heart", "[nn][trai
   }
 }
 
-TEST_CASE("Every activation and kind of positions learns one batch by heart", "[nn][training]") {
+TEST_CASE("Every activation and kind of positions learns one batch by heart", "[nn][training][slow]") {
   const Threads guard(1);
   const Ids ids = sequences();
   const Ids targets = random_ids({4, 8}, 11, 2);
@@ -81,7 +81,7 @@ TEST_CASE("Every activation and kind of positions learns one batch by heart", "[
   }
 }
 
-TEST_CASE("From the third step on training takes no memory from the system", "[nn][training]") {
+TEST_CASE("From the third step on training takes no memory from the system", "[nn][training][slow]") {
   for (const bool recompute : {false, true}) {
     INFO("recompute " << recompute);
     const nn::GPT gpt({.vocab = 65, .dropout = 0.1, .recompute = recompute}, Seed{1});

@@ -99,7 +99,8 @@ TEST_CASE("Schemes without norms are the identity with silent branches, forward 
   }
 }
 
-TEST_CASE("Post-LN's gradient is the product of all its norms' Jacobians, DeepNorm's the same with α", "[nn][scheme]") {
+TEST_CASE("Post-LN's gradient is the product of all its norms' Jacobians, DeepNorm's the same with α",
+          "[nn][scheme][slow]") {
   for (const Scheme scheme : {Scheme::PostLN, Scheme::DeepNorm, Scheme::DeepNormArticle}) {
     for_each_stack(scheme, [&](const nn::Stack& stack, NormKind kind, const Depth& depth) {
       const double alpha = scheme == Scheme::DeepNorm ? nn::scheme_constants(scheme, depth).alpha : 1;

@@ -96,7 +96,7 @@ TEST_CASE("norm_count says what the papers say: Post-LN 2L, Pre-LN 2L+1, encoder
   }
 }
 
-TEST_CASE("A model computes as many norms as its scheme has, in every architecture", "[nn][scheme]") {
+TEST_CASE("A model computes as many norms as its scheme has, in every architecture", "[nn][scheme][slow]") {
   const Ids source = random_ids({2, 4}, 5, 1);
   const Ids target = random_ids({2, 3}, 5, 2);
   for (const Choice& choice : every_choice(all_norms)) {

@@ -157,7 +157,7 @@ void check_threads(const Sample& sample) {
 
 }  // namespace
 
-TEST_CASE("A later token changes no earlier logit of a GPT, under every scheme", "[nn][scheme][property]") {
+TEST_CASE("A later token changes no earlier logit of a GPT, under every scheme", "[nn][scheme][property][slow]") {
   for_each_scheme(GENERATE(1, 2, 3), [](const Sample& s) {
     const GPT gpt = model_of<GPT>(s);
     const Tensor before = gpt(s.target, nn::evaluation());
@@ -181,7 +181,7 @@ TEST_CASE("A later token of the target changes no earlier logit of a decoder, an
   });
 }
 
-TEST_CASE("Every position of a Bert sees both sides, under every scheme", "[nn][scheme][property]") {
+TEST_CASE("Every position of a Bert sees both sides, under every scheme", "[nn][scheme][property][slow]") {
   for_each_scheme(GENERATE(1, 2, 3), [](const Sample& s) {
     const Bert bert = model_of<Bert>(s);
     const Tensor before = bert(s.source, nn::evaluation());
@@ -191,7 +191,8 @@ TEST_CASE("Every position of a Bert sees both sides, under every scheme", "[nn][
   });
 }
 
-TEST_CASE("What stands in the padding changes nothing outside of it, under every scheme", "[nn][scheme][property]") {
+TEST_CASE("What stands in the padding changes nothing outside of it, under every scheme",
+          "[nn][scheme][property][slow]") {
   for_each_scheme(GENERATE(1, 2, 3), [](const Sample& s) {
     Ids other = copy_of(s.source);
     const int64_t length = s.source.shape()[1];
@@ -240,7 +241,7 @@ TEST_CASE("A clone, and a model loaded from a file, give the same bits, under ev
 }
 
 TEST_CASE("One thread and two give the same bits of logits and gradients, under every scheme",
-          "[nn][scheme][property][threads]") {
+          "[nn][scheme][property][threads][slow]") {
   for_each_scheme(GENERATE(1, 2, 3), [](const Sample& s) {
     check_threads<GPT>(s);
     check_threads<Bert>(s);

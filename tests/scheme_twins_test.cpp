@@ -201,7 +201,7 @@ TEST_CASE("A block of every scheme, norm and architecture is its paper's formula
 }
 
 TEST_CASE("A stack of every scheme, norm and architecture is its blocks with the scheme's outer norms",
-          "[nn][scheme][twin]") {
+          "[nn][scheme][twin][slow]") {
   for (const Choice& choice : every_choice(all_norms)) {
     for (const Place& place : every_place(3, 5)) {
       INFO(choice.name() << ", " << place.name);

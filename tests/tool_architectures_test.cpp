@@ -164,7 +164,7 @@ TEST_CASE("A mixture's balance loss trains its router and is not part of the los
   CHECK(loss == loss_without);
 }
 
-TEST_CASE("A trained encoder-decoder writes the target of a source that it has not seen", "[tool][sampling]") {
+TEST_CASE("A trained encoder-decoder writes the target of a source that it has not seen", "[tool][sampling][slow]") {
   const Threads guard(1);
   const Problem p = problem_of(Architecture::EncoderDecoder);
   Trainer trainer(p.config, p.corpus);
@@ -200,7 +200,7 @@ TEST_CASE("A translation ends at the end token, the context, or the number of to
                   {"13 characters", "context of 12"}));
 }
 
-TEST_CASE("A trained bert fills gaps, also neighbouring ones, and leaves the rest alone", "[tool][sampling]") {
+TEST_CASE("A trained bert fills gaps, also neighbouring ones, and leaves the rest alone", "[tool][sampling][slow]") {
   const Threads guard(1);
   const Problem p = problem_of(Architecture::EncoderOnly);
   Trainer trainer(p.config, p.corpus);

@@ -167,7 +167,7 @@ TEST_CASE("A record has what a direct computation finds", "[tool][watch]") {
   CHECK(r.gain_min[gain] < r.gain_max[gain]);
 }
 
-TEST_CASE("Watching changes no bit of any model, and with recomputation all counts once", "[tool][watch]") {
+TEST_CASE("Watching changes no bit of any model, and with recomputation all counts once", "[tool][watch][slow]") {
   const Threads guard(2);
   struct Variant {
     const char* name;
