@@ -2,7 +2,7 @@
 //
 // A training step asks for the same sizes as the step before it, so after two steps every request is served from the
 // pool: no system allocation, no page faults. Requests are rounded up to size classes (8 per doubling, at most 12.5 %
-// more than asked).
+// more than asked); a large one may be given a waiting block up to two classes larger.
 #pragma once
 
 #include <atomic>

@@ -3,8 +3,8 @@
 #
 #   tests/run.sh               the optimised build and all its tests
 #   tests/run.sh all           what has to pass before a change is accepted: style release asan tsan. Clang's warnings
-#                              count there too: it compiles the builds with sanitizers. So do two threads, which these
-#                              builds' tests run with: release runs with one there, and with one and two by itself
+#                              count there too: it compiles the builds with sanitizers. Their tests run with two
+#                              threads, those of release with one; alone it runs them with one and with two
 #   tests/run.sh PART...       some of: style release schemes browser clang asan tsan portable debug nightly
 #
 # The last line counts tests: "N passed, N failed". Exits with 0 when none failed. Builds are in build/PART.
@@ -19,7 +19,7 @@ case "${1-}" in
   '') parts=(release) ;;
   all) parts=(style release asan tsan) all=yes ;;
 esac
-if [ "${1-}" = all ] || [ -n "${CI-}" ]; then strict=ON; fi
+if [ "$all" = yes ] || [ -n "${CI-}" ]; then strict=ON; fi
 
 passed=0
 failed=0
@@ -88,7 +88,7 @@ build() {
 # they must not wait busily.
 test_with_one_and_two_threads() {
   OMP_NUM_THREADS=1 ctest_part "$1" -j "$(nproc)"
-  [ "$all" = no ] || return
+  if [ "$all" = yes ]; then return; fi
   # By name: ctest leaves out what all filters of labels name, and the preset has one. Tests that set the number of
   # threads themselves have nothing new to show here.
   OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive ctest_part "$1" -j "$(nproc)" -E '^f64:|same bits with|threads changes no bit|One thread and two|^package$'

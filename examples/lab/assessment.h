@@ -14,6 +14,9 @@ struct Assessment {
   std::vector<Finding> findings;  ///< of the experiment's claims, in their order
 };
 
+/// "36 cells, 3 seeds": how much was measured.
+Text size_of(const Results& results);
+
 /// One for each experiment, those without data too. Throws Error for damaged data.
 std::vector<Assessment> assess(const std::string& folder);
 

@@ -30,6 +30,10 @@ Text title_of(Verdict verdict) {
   return {};
 }
 
+const char* sign_of(const Outcome& outcome) {
+  return !outcome.known ? "…" : outcome.holds ? "✓" : "✗";
+}
+
 Finding judge(const Claim& claim, const Results& results) {
   Finding finding;
   for (const Criterion& criterion : claim.criteria) {

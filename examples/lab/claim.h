@@ -41,6 +41,9 @@ struct Outcome {
   bool known = false;  ///< something was measured
   bool holds = false;
 };
+/// "✓", "✗", or "…" where nothing is known.
+const char* sign_of(const Outcome& outcome);
+
 struct Finding {
   Verdict verdict = Verdict::no_data;
   std::vector<Outcome> outcomes;

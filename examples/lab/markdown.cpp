@@ -73,10 +73,7 @@ class Document {
     heading(2, e.name);
     text_ += fmt::format("**{}.** {}\n\n", words(e.title), words(e.question));
     paragraph(e.setup);
-    text_ += fmt::format(
-        "{}; {}\n\n", words(e.source),
-        words({fmt::format("{} cells, {} seeds", a.results.rows().size(), a.results.numbers("seed").size()),
-               fmt::format("{} 个单元，{} 个种子", a.results.rows().size(), a.results.numbers("seed").size())}));
+    text_ += fmt::format("{}; {}\n\n", words(e.source), words(size_of(a.results)));
     pictures(e, a.results);
     for (std::size_t i = 0; i < a.findings.size(); ++i) claim(e.claims[i], a.findings[i]);
   }
@@ -101,8 +98,7 @@ class Document {
     text_ += fmt::format("> {}\n\n**{}**: {} ({})\n\n", words(claim.article), words(title_of(finding.verdict)),
                          words(claim.paper), words(claim.source));
     Table measured{{Text{"criterion", "判定标准"}, Text{"measured", "实测"}, Text{"holds", "满足"}}, {}};
-    for (const Outcome& o : finding.outcomes)
-      measured.rows.push_back({o.criterion, to_string(o.measured), !o.known ? "…" : o.holds ? "✓" : "✗"});
+    for (const Outcome& o : finding.outcomes) measured.rows.push_back({o.criterion, to_string(o.measured), sign_of(o)});
     table(measured);
     if (!claim.remark.en.empty()) paragraph(claim.remark);
   }

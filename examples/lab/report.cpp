@@ -136,12 +136,8 @@ class Page {
     const Results& results = a.results;
     html_ += fmt::format("<section id=\"{}\">\n", e.name) + words("h2", e.title) + words("p", e.question) +
              words("p", e.setup, "class=\"soft\"");
-    html_ += fmt::format(
-        "<p class=\"soft\">{}; {}: {}.jsonl, {}</p>\n", xml_text(e.source), inline_words({"data", "数据"}, language_),
-        e.name,
-        inline_words({fmt::format("{} cells, {} seeds", results.rows().size(), results.numbers("seed").size()),
-                      fmt::format("{} 个单元，{} 个种子", results.rows().size(), results.numbers("seed").size())},
-                     language_));
+    html_ += fmt::format("<p class=\"soft\">{}; {}: {}.jsonl, {}</p>\n", xml_text(e.source),
+                         inline_words({"data", "数据"}, language_), e.name, inline_words(size_of(results), language_));
     if (results.empty()) {
       html_ += words("p", {"Not run yet.", "尚未运行。"});
     } else {
@@ -164,10 +160,7 @@ class Page {
     html_ += "<dd><table>";
     for (const Outcome& o : finding.outcomes) {
       html_ += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n", spans(o.criterion),
-                           xml_text(to_string(o.measured)),
-                           !o.known  ? "…"
-                           : o.holds ? "✓"
-                                     : "✗");
+                           xml_text(to_string(o.measured)), sign_of(o));
     }
     html_ += "</table></dd>";
     html_ += words(

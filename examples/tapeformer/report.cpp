@@ -23,8 +23,7 @@ struct Options {
   std::vector<std::string> folders;
   std::string out;
   std::string language = "both";
-  LookOptions look;
-  bool looks = false;
+  LookOptions look;  ///< only with a text to read
 };
 
 // What the model of a run sees in a text, for its page.
@@ -42,7 +41,8 @@ int write_report(const Options& options) {
                                                 : "report.html";
   for (const std::string& folder : options.folders) tool::RunFolder(folder).require_free_for_page(file);
   std::vector<report::Section> sections = report::sections_of(runs, language);
-  if (options.looks) sections.push_back(look_into(tool::RunFolder(options.folders.front()), options.look, language));
+  if (options.look.request.text)
+    sections.push_back(look_into(tool::RunFolder(options.folders.front()), options.look, language));
   tape::atomic_write_file(file, report::page(sections, language));
   tool::say("page      " + file);
   for (const report::RunData& run : runs) {
@@ -77,13 +77,12 @@ void add_report(CLI::App& app, int& exit_code) {
   command->callback([command, options, &exit_code] {
     if (command->get_option("--out")->count() > 0 && options->out.empty())
       throw CLI::ValidationError("--out must not be empty");
-    options->looks = command->get_option("--text")->count() > 0;
+    const bool looks = options->look.request.text.has_value();
     for (const char* name : {"--target", "--mask", "--layers", "--heads"}) {
-      if (!options->looks && command->get_option(name)->count() > 0)
+      if (!looks && command->get_option(name)->count() > 0)
         throw CLI::ValidationError(std::string(name) + " needs --text: what the model is to read");
     }
-    if (options->looks && options->folders.size() > 1)
-      throw CLI::ValidationError("--text looks into one model: give one DIR");
+    if (looks && options->folders.size() > 1) throw CLI::ValidationError("--text looks into one model: give one DIR");
     exit_code = write_report(*options);
   });
 }

@@ -19,15 +19,6 @@ std::vector<Cell> cells(Size size) {
               {{"width", 32}, {"context", 16}, {"rows", 8}, {"steps", 30}});
 }
 
-// DeepNet's Post-LN-init: the weights of block l divided by k = L - l + 1, so that the lower blocks start small.
-void scale_lower_blocks(const ParameterList& parameters, int64_t layers) {
-  for (const LeafPtr& leaf : parameters) {
-    if (!leaf->name.starts_with("blocks.") || !leaf->decay) continue;
-    const auto k = static_cast<real>(layers - std::stol(leaf->name.substr(7)));
-    for (int64_t i = 0; i < leaf->size(); ++i) leaf->data()[i] /= k;
-  }
-}
-
 // What the theorem counts: the weight matrices of the blocks, without gains, biases and embeddings.
 ParameterList of_branches(const ParameterList& parameters) {
   ParameterList weights;
@@ -35,6 +26,14 @@ ParameterList of_branches(const ParameterList& parameters) {
     if (leaf->name.starts_with("blocks.") && leaf->decay) weights.push_back(leaf);
   }
   return weights;
+}
+
+// DeepNet's Post-LN-init: the weights of block l divided by k = L - l + 1, so that the lower blocks start small.
+void scale_lower_blocks(const ParameterList& parameters, int64_t layers) {
+  for (const LeafPtr& leaf : of_branches(parameters)) {
+    const auto k = static_cast<real>(layers - std::stol(leaf->name.substr(7)));
+    for (int64_t i = 0; i < leaf->size(); ++i) leaf->data()[i] /= k;
+  }
 }
 
 double distance(const Tensor& a, const Tensor& b) {
@@ -50,9 +49,8 @@ Fields measure(const Cell& cell) {
   const std::string& variant = cell.text("scheme");
   const bool scaled = variant == "post-scaled";
   const bool branches = variant == "deepnorm-branches";
-  const nn::GPT model = model_of(scaled     ? cell.with("scheme", "post")
-                                 : branches ? cell.with("scheme", "deepnorm")
-                                            : cell);
+  const std::string scheme = variant.substr(0, variant.find('-'));  // "post-scaled" → "post"
+  const nn::GPT model = model_of(cell.with("scheme", scheme));
   ParameterList list = nn::parameters(model);
   if (scaled) scale_lower_blocks(list, cell.integer("layers"));
   if (branches) list = of_branches(list);
