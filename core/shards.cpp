@@ -57,7 +57,6 @@ void ShardGradients::drop() {
 }
 
 ShardScope::ShardScope(ShardGradients& gradients) : gradients_(gradients) {
-  if (current_scope) throw Error("Shards::run: inside a shard, which can not be cut again");
   current_scope = this;
 }
 ShardScope::~ShardScope() {
@@ -144,6 +143,8 @@ Shards::~Shards() {
 
 void Shards::run(const std::function<void(int)>& body, bool in_turn) {
   if (omp_in_parallel()) throw Error("Shards::run: inside a parallel loop");
+  // Before the state is touched: the other shard may be calling too.
+  if (ShardScope::current()) throw Error("Shards::run: inside a shard, which can not be cut again");
   state_->errors = {};
   if (in_turn || threads() == 1) {
     for (int shard = 0; shard < count; ++shard) state_->compute(body, shard);
