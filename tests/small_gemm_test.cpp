@@ -26,7 +26,7 @@ ConstMatrix matrix(const Tensor& x) {
 TEST_CASE("Small products are right for all sizes around those of registers and panels", "[core][gemm]") {
   for (const Transpose ta : {Transpose::no, Transpose::yes}) {
     for (const Transpose tb : {Transpose::no, Transpose::yes}) {
-      for (const int64_t m : {1, 2, 5, 6, 7, 13}) {
+      for (const int64_t m : {1, 2, 5, 6, 7, 8, 13, 14}) {
         for (const int64_t n : {int64_t{1}, panel - 1, panel, panel + 1, 2 * panel + 3}) {
           for (const int64_t k : {0, 1, 3, 40}) {
             for (const real beta : {real{0}, real{1}}) {
@@ -55,21 +55,17 @@ TEST_CASE("Small products are right for all sizes around those of registers and 
   }
 }
 
-TEST_CASE("Rows and columns of a packed matrix enter products as they are", "[core][gemm]") {
+TEST_CASE("Rows of a matrix enter products packed and where they stand", "[core][gemm]") {
+  const bool packs = GENERATE(true, false);
   const int64_t k = 20;
   const int64_t n = 3 * panel;
   const Tensor b = random_tensor({k, n}, 1);
   const Tensor a = random_tensor({4, 7}, 2);
   std::vector<real> room(static_cast<std::size_t>(packed_size(k, n)));
-  const Packed packed = pack(Transpose::no, matrix(b), room.data());
-  // Rows 5 … 11, columns from the second panel on.
-  const int64_t columns = n - panel - 3;
-  Tensor part = Tensor::uninitialized({7, columns});
-  for (int64_t i = 0; i < 7; ++i)
-    std::copy_n(b.data() + (5 + i) * n + panel, columns, part.mutable_data() + i * columns);
-  Tensor c = Tensor::zeros({4, columns});
-  small_gemm(Transpose::no, 1, matrix(a), packed.row_range(5, 7).column_range(panel, columns), 0,
-             {c.mutable_data(), 4, columns});
+  const Panels panels = packs ? pack(Transpose::no, matrix(b), room.data()) : panels_of(matrix(b));
+  const Tensor part = Tensor::from({7, n}, std::span(b.data() + 5 * n, static_cast<std::size_t>(7 * n)));
+  Tensor c = Tensor::zeros({4, n});
+  small_gemm(Transpose::no, 1, matrix(a), panels.row_range(5, 7), 0, {c.mutable_data(), 4, n});
   CHECK(product_error({.a = matrix(a), .b = matrix(part)}, matrix(c)) <= 1);
 }
 

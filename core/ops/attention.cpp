@@ -102,6 +102,14 @@ real* room_for_tops(const AttentionOptions& options, const AttentionProblem& p) 
   return options.top_scores->mutable_data();
 }
 
+// Room for what forward saves of softmax, and where it is.
+Storage softmax_room(const AttentionProblem& p) {
+  return Storage::of<real>(2 * p.batch * p.heads * p.queries);
+}
+SoftmaxRows softmax_rows(const AttentionProblem& p, const Storage& room) {
+  return {.shift = room.as<real>(), .factor = room.as<real>() + p.batch * p.heads * p.queries};
+}
+
 HeadsView<const real> view(const Tensor& x, int64_t offset = 0) {
   return {x.data() + offset, x.last(), x.shape()[1] * x.last()};
 }
@@ -157,18 +165,18 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Attent
   }
   const AttentionProblem p = problem_of(op, options, q.shape()[0], q.shape()[1], k.shape()[1], q.last(), random);
   Tensor out = Tensor::uninitialized(q.shape());
-  const Storage lse = Storage::of<real>(p.batch * p.heads * p.queries);
-  attention_forward(p, view(q), view(k), view(v), view(out.mutable_data(), out.shape()), lse.as<real>(),
+  const Storage softmax = softmax_room(p);
+  attention_forward(p, view(q), view(k), view(v), view(out.mutable_data(), out.shape()), softmax_rows(p, softmax),
                     room_for_tops(options, p));
   return op.record(
       out, {&q, &k, &v, &options.relative_bias},
-      [p, q, k, v, out, lse](Backward& b) {
+      [p, q, k, v, softmax](Backward& b) {
         // q, k and v may be one tensor: each gradient is computed in storage of its own and then added.
         const Storage dq = Storage::of<real>(q.size());
         const Storage dk = key_gradient(p, k);
         const Storage dv = key_gradient(p, v);
         const Storage dbias = bias_shares(p, b, 3);
-        attention_backward(p, view(q), view(k), view(v), view(out), lse.as<real>(), view(b.dy_tensor()),
+        attention_backward(p, view(q), view(k), view(v), softmax_rows(p, softmax), view(b.dy_tensor()),
                            {.q = view(dq.as<real>(), q.shape()),
                             .k = view(dk.as<real>(), k.shape()),
                             .v = view(dv.as<real>(), v.shape()),
@@ -196,16 +204,16 @@ Tensor attention_packed(const Tensor& qkv, const AttentionOptions& options, Rand
   op.require(options.keys == 0, "keys is for attention(): here there are as many as queries");
   const AttentionProblem p = problem_of(op, options, qkv.shape()[0], length, length, width, random);
   Tensor out = Tensor::uninitialized(qkv.shape().with(-1, width));
-  const Storage lse = Storage::of<real>(p.batch * p.heads * p.queries);
+  const Storage softmax = softmax_room(p);
   attention_forward(p, view(qkv), view(qkv, width), view(qkv, width + kv_width), view(out.mutable_data(), out.shape()),
-                    lse.as<real>(), room_for_tops(options, p));
+                    softmax_rows(p, softmax), room_for_tops(options, p));
   return op.record(
       out, {&qkv, &options.relative_bias},
-      [p, qkv, out, lse, width, kv_width](Backward& b) {
+      [p, qkv, softmax, width, kv_width](Backward& b) {
         const Storage dqkv = Storage::of<real>(qkv.size());
         const Storage dbias = bias_shares(p, b, 1);
         real* d = dqkv.as<real>();
-        attention_backward(p, view(qkv), view(qkv, width), view(qkv, width + kv_width), view(out), lse.as<real>(),
+        attention_backward(p, view(qkv), view(qkv, width), view(qkv, width + kv_width), softmax_rows(p, softmax),
                            view(b.dy_tensor()),
                            {.q = view(d, qkv.shape()),
                             .k = view(d, qkv.shape(), width),

@@ -34,8 +34,8 @@ struct AttentionOptions {
 
 /// For each head h: softmax(cap(scale·Q_h·K_gᵀ) + biases + mask)·V_g with the key head g = ⌊h·KV/H⌋, heads side by side
 /// in the last axis. q (B, T, H·D), k and v (B, S, KV·D) → (B, T, H·D). A query that sees no key gets zeros, and zero
-/// gradients. Keys that a block of 32 queries can not see are not computed, before a window or segment and after it.
-/// Saves q, k, v, the output and one logarithm of a sum for each row: memory linear in T.
+/// gradients. Keys that a block of queries can not see are not computed, before a window or segment and after it.
+/// Saves q, k, v and two numbers for each row: memory linear in T.
 /// Vaswani et al. 2017, arXiv 1706.03762, equation 1; recomputation in backward after Dao et al. 2022, arXiv
 /// 2205.14135. Shared key heads: Shazeer 2019, arXiv 1911.02150 (KV = 1); Ainslie et al. 2023, arXiv 2305.13245.
 /// Window: Jiang et al. 2023, arXiv 2310.06825, section 2. Cap: Gemma 2, arXiv 2408.00118, section 2. `random` is only

@@ -3,254 +3,119 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
-#include <tape/core/ops/rows.h>
+#include <tape/core/ops/attention_block.h>
 #include <tape/core/parallel.h>
-#include <tape/core/small_gemm.h>
+#include <tape/core/vector_math.h>
 
 namespace tape::inline TAPE_ABI {
 
 namespace {
 
 constexpr real infinity = std::numeric_limits<real>::infinity();
-constexpr int64_t block_rows = 32;  // queries whose scores are in memory at a time
 
-// Keys begin … end-1.
-struct KeyRange {
-  int64_t begin = 0, end = 0;
-};
+// The largest score of each query of a block.
+QueryNumbers tops_of(const real* scores, int64_t keys) {
+  QueryNumbers tops;
+  for (int64_t i = 0; i < panel; i += lanes) {
+    Vector top = Vector{} - infinity;
+    for (int64_t j = 0; j < keys; ++j) {
+      const Vector score = load(scores + j * panel + i);
+      top = score > top ? score : top;
+    }
+    store(tops.data() + i, top);
+  }
+  return tops;
+}
 
-// The second factor of products whose first has a row for each query of a block: packed, which costs as much as the
-// products of a few queries, or as it is.
-class KeyFactor {
- public:
-  KeyFactor(Transpose transpose, ConstMatrix m, bool packs, real* room)
-      : transpose_(transpose), plain_(m), packed_(packs ? pack(transpose, m, room) : Packed()) {}
-
-  // C = alpha·A·F for the part of F that belongs to keys begin … begin+count-1: columns of a transposed F, rows of
-  // another. `begin` is a multiple of `panel`.
-  void multiply(real alpha, ConstMatrix a, int64_t begin, int64_t count, MutableMatrix c) const {
-    if (!packed_.data) {
-      gemm_serial(Transpose::no, transpose_, alpha, a, plain_.row_range(begin, count), 0, c);
-    } else if (transpose_ == Transpose::yes) {
-      small_gemm(Transpose::no, alpha, a, packed_.column_range(begin, count), 0, c);
-    } else {
-      small_gemm(Transpose::no, alpha, a, packed_.row_range(begin, count), 0, c);
+// Scores become e^(score - shift); returns their sums.
+QueryNumbers exponentials(real* scores, int64_t keys, const QueryNumbers& shift) {
+  QueryNumbers sums{};
+  for (int64_t j = 0; j < keys; ++j) {
+    real* const row = scores + j * panel;
+#pragma omp simd
+    for (int64_t i = 0; i < panel; ++i) {
+      const auto lane = static_cast<std::size_t>(i);
+      row[i] = exp_(row[i] - shift[lane]);
+      sums[lane] += row[i];
     }
   }
-
- private:
-  Transpose transpose_;
-  ConstMatrix plain_;
-  Packed packed_;
-};
-
-// A block of queries of one head and the scores it needs: keys that no query of the block sees are not computed, at
-// either end.
-class QueryBlock {
- public:
-  QueryBlock(const AttentionProblem& problem, int64_t b, int64_t h, int64_t first)
-      : p_(problem), b_(b), h_(h), first_(first), rows_(std::min(block_rows, problem.queries - first)) {
-    valid_ = p_.key_lengths ? std::clamp<int64_t>(p_.key_lengths.data()[b], 0, p_.keys) : p_.keys;
-    keys_ = {seen_by(first).begin, seen_by(first + rows_ - 1).end};
-    if (p_.segments) narrow_to_segments();
-    keys_.begin -= keys_.begin % panel;  // packed keys come in panels, and dropout's random words in fours
-    if (keys_.begin >= keys_.end) keys_ = {};
-  }
-
-  int64_t rows() const { return rows_; }
-  int64_t keys() const { return keys_.end - keys_.begin; }
-  int64_t first() const { return first_; }
-  // The block's queries, and the keys it needs, of a matrix with a row for each.
-  template <class T>
-  Matrix<T> queries_of(Matrix<T> m) const {
-    return m.row_range(first_, rows_);
-  }
-  MutableMatrix keys_of(MutableMatrix m) const { return m.row_range(keys_.begin, keys()); }
-  // c = alpha·a·f, with the rows or columns of f that the block needs.
-  void multiply(real alpha, ConstMatrix a, const KeyFactor& f, MutableMatrix c) const {
-    f.multiply(alpha, a, keys_.begin, keys(), c);
-  }
-
-  // scores (rows, keys) = cap(scale·Q·Kᵀ) + bias + mask, -infinity where a key is hidden from a query. `slopes`, of the
-  // same size, becomes cap' there, if given.
-  void scores(ConstMatrix q, const KeyFactor& k_transposed, real* scores, real* slopes = nullptr) const {
-    multiply(p_.scale, queries_of(q), k_transposed, {scores, rows_, keys()});
-    if (p_.softcap > 0) cap(scores, slopes);
-    for (int64_t i = 0; i < rows_; ++i) {
-      real* row = scores + i * keys();
-      const KeyRange seen = seen_here(i);
-      if (p_.bias.values) {
-        const real* bias = p_.bias.values.as<real>() + h_ * distances();
-        const int64_t nearest = distance_of_first_key(i);
-#pragma omp simd
-        for (int64_t j = seen.begin; j < seen.end; ++j) row[j] += bias[nearest + j];
-      }
-      if (p_.mask) {
-        const int64_t mask_row = (p_.mask.rank() == 3 ? b_ * p_.queries : 0) + first_ + i;
-        const real* mask = p_.mask.data() + mask_row * p_.keys + keys_.begin;
-#pragma omp simd
-        for (int64_t j = 0; j < keys(); ++j) row[j] += mask[j];
-      }
-      if (p_.segments) hide_other_segments(i, row);
-      std::fill(row, row + seen.begin, -infinity);
-      std::fill(row + seen.end, row + keys(), -infinity);
-    }
-  }
-
-  // Adds the gradients of the scores of row i to those of the biases by distance.
-  void add_to_bias(int64_t i, const real* dscores, real* dbias) const {
-    const KeyRange seen = seen_here(i);
-    const int64_t nearest = distance_of_first_key(i);
-#pragma omp simd
-    for (int64_t j = seen.begin; j < seen.end; ++j) dbias[nearest + j] += dscores[j];
-  }
-
-  // Multiplies a row of weights, or of their gradients, by its dropout factors: 0 or 1/(1-p).
-  void drop(int64_t i, real* row) const {
-    const auto drop_below = static_cast<uint64_t>(std::llround(p_.dropout * 0x1p32));
-    const auto kept = static_cast<real>(1 / (1 - p_.dropout));
-    const int64_t blocks_per_row = (p_.keys + 3) / 4;
-    const int64_t first_block = ((b_ * p_.heads + h_) * p_.queries + first_ + i) * blocks_per_row + keys_.begin / 4;
-    for (int64_t j = 0; j < keys(); j += 4) {
-      const std::array<uint32_t, 4> words = p_.draw.words(static_cast<uint64_t>(first_block + j / 4));
-      for (int64_t n = 0; n < std::min<int64_t>(4, keys() - j); ++n) {
-        row[j + n] *= words[static_cast<std::size_t>(n)] >= drop_below ? kept : real{0};
-      }
-    }
-  }
-
- private:
-  // Where query t stands among the keys.
-  int64_t position(int64_t t) const {
-    return t + p_.keys - p_.queries;
-  }
-  int64_t distances() const {
-    return 2 * p_.keys - 1;
-  }
-  // Entry of the biases by distance that belongs to row i and the first key of the block.
-  int64_t distance_of_first_key(int64_t i) const {
-    return keys_.begin - position(first_ + i) + p_.keys - 1;
-  }
-
-  // The keys that query t sees, segments and mask aside.
-  KeyRange seen_by(int64_t t) const {
-    KeyRange seen{0, valid_};
-    if (p_.causal) seen.end = std::clamp<int64_t>(position(t) + 1, 0, valid_);
-    if (p_.window > 0) {
-      if (!p_.causal) seen.end = std::min(valid_, position(t) + p_.window);
-      seen.begin = std::clamp<int64_t>(position(t) - p_.window + 1, 0, seen.end);
-    }
-    return seen;
-  }
-  // The same for row i, counted from the first key of the block.
-  KeyRange seen_here(int64_t i) const {
-    const KeyRange seen = seen_by(first_ + i);
-    return {std::clamp<int64_t>(seen.begin - keys_.begin, 0, keys()),
-            std::clamp<int64_t>(seen.end - keys_.begin, 0, keys())};
-  }
-
-  const int32_t* query_segments() const {
-    return p_.segments.data() + b_ * p_.queries + first_;
-  }
-  const int32_t* key_segments() const {
-    return p_.key_segments.data() + b_ * p_.keys;
-  }
-
-  // Leaves out keys before and after those of the block's segments.
-  void narrow_to_segments() {
-    int32_t lowest = std::numeric_limits<int32_t>::max();
-    int32_t highest = -1;
-    for (int64_t i = 0; i < rows_; ++i) {
-      const int32_t segment = query_segments()[i];
-      if (segment >= 0) lowest = std::min(lowest, segment);
-      highest = std::max(highest, segment);
-    }
-    const auto apart = [&](int64_t key) { return key_segments()[key] < lowest || key_segments()[key] > highest; };
-    while (keys_.begin < keys_.end && apart(keys_.begin)) ++keys_.begin;
-    while (keys_.begin < keys_.end && apart(keys_.end - 1)) --keys_.end;
-  }
-
-  void hide_other_segments(int64_t i, real* row) const {
-    const int32_t own = query_segments()[i];
-    const int32_t* segment = key_segments() + keys_.begin;
-#pragma omp simd
-    for (int64_t j = 0; j < keys(); ++j) row[j] = own >= 0 && segment[j] == own ? row[j] : -infinity;
-  }
-
-  // s → c·tanh(s/c), with the slope 1 - tanh².
-  void cap(real* scores, real* slopes) const {
-    const int64_t count = rows_ * keys();
-    const real c = p_.softcap;
-    if (slopes) {
-#pragma omp simd
-      for (int64_t j = 0; j < count; ++j) {
-        const real t = tanh_(scores[j] / c);
-        scores[j] = c * t;
-        slopes[j] = 1 - t * t;
-      }
-    } else {
-#pragma omp simd
-      for (int64_t j = 0; j < count; ++j) scores[j] = c * tanh_(scores[j] / c);
-    }
-  }
-
-  const AttentionProblem& p_;
-  int64_t b_, h_, first_, rows_;
-  int64_t valid_ = 0;  // keys that are not padding
-  KeyRange keys_;
-};
+  return sums;
+}
 
 void zero(MutableMatrix m) {
   for (int64_t i = 0; i < m.rows; ++i) std::fill_n(m.data + i * m.ld, m.columns, real{0});
 }
 
-// One head's matrices in backward, and room for a block of scores in each of the last three.
+// Room in scratch memory, handed out piece by piece.
+class Room {
+ public:
+  explicit Room(real* memory) : next_(memory) {}
+  real* take(int64_t size) { return std::exchange(next_, next_ + size); }
+
+ private:
+  real* next_;
+};
+
+// One query head's matrices in backward.
 struct HeadBackward {
-  ConstMatrix q, out, dout;
-  const KeyFactor &k, &k_transposed, &v_transposed;
+  ConstMatrix q, dout, k, v;
+  Panels k_panels;
   MutableMatrix dq, dk, dv;
-  const real* lse;     // (T)
-  real* dbias;         // (2S - 1) by distance, or null
-  real* packed_block;  // room for rows of a block of queries
-  real* weights;
-  real* dscores;
+  const real *shift, *factor;  // (T)
+  real* dbias;                 // (2S - 1) by distance, or null
+};
+
+// Room for what a block needs in backward.
+struct BlockRoom {
+  real *packed, *weights, *dscores;
   real* slopes;  // null without a cap
 };
 
-// Adds one block of queries to dK, dV and the biases, and sets its rows of dQ.
-void block_backward(const AttentionProblem& p, const HeadBackward& m, const QueryBlock& block) {
-  const int64_t keys = block.keys();
-  const int64_t rows = block.rows();
-  if (keys == 0) {
-    zero(block.queries_of(m.dq));
-    return;
-  }
-  block.scores(m.q, m.k_transposed, m.weights, m.slopes);
-  block.multiply(1, block.queries_of(m.dout), m.v_transposed, {m.dscores, rows, keys});
-  for (int64_t i = 0; i < rows; ++i) {
-    const int64_t t = block.first() + i;
-    real* weight = m.weights + i * keys;
-    real* ds = m.dscores + i * keys;
-    exp_row(weight, keys, m.lse[t], weight);
-    if (p.dropout > 0) block.drop(i, ds);
-    const real dot = row_dot(m.dout.data + t * m.dout.ld, m.out.data + t * m.out.ld, p.head_size);
+// P from the scores, and dP, become P⊙m and dS.
+void softmax_backward(const AttentionProblem& p, const HeadBackward& m, const QueryBlock& block, real* weights,
+                      real* dscores) {
+  QueryNumbers shift{}, factor{}, dot{};
+  std::copy_n(m.shift + block.first(), block.rows(), shift.begin());
+  std::copy_n(m.factor + block.first(), block.rows(), factor.begin());
+  if (p.dropout > 0) block.drop(dscores);
+  for (int64_t j = 0; j < block.keys(); ++j) {
+    real* const weight = weights + j * panel;
+    const real* const ds = dscores + j * panel;
 #pragma omp simd
-    for (int64_t j = 0; j < keys; ++j) ds[j] = weight[j] * (ds[j] - dot);
-    if (m.dbias) block.add_to_bias(i, ds, m.dbias);
-    if (m.slopes) {
-      const real* slope = m.slopes + i * keys;
-#pragma omp simd
-      for (int64_t j = 0; j < keys; ++j) ds[j] *= slope[j];
+    for (int64_t i = 0; i < panel; ++i) {
+      const auto lane = static_cast<std::size_t>(i);
+      weight[i] = exp_(weight[i] - shift[lane]) * factor[lane];
+      dot[lane] += weight[i] * ds[i];
     }
-    if (p.dropout > 0) block.drop(i, weight);
   }
-  const ConstMatrix weight_block(m.weights, rows, keys);
-  const ConstMatrix ds_block(m.dscores, rows, keys);
-  const auto packed = [&](ConstMatrix of) { return pack(Transpose::no, block.queries_of(of), m.packed_block); };
-  small_gemm(Transpose::yes, 1, weight_block, packed(m.dout), 1, block.keys_of(m.dv));
-  block.multiply(p.scale, ds_block, m.k, block.queries_of(m.dq));
-  small_gemm(Transpose::yes, p.scale, ds_block, packed(m.q), 1, block.keys_of(m.dk));
+  for (int64_t j = 0; j < block.keys(); ++j) {
+    const real* const weight = weights + j * panel;
+    real* const ds = dscores + j * panel;
+#pragma omp simd
+    for (int64_t i = 0; i < panel; ++i) ds[i] = weight[i] * (ds[i] - dot[static_cast<std::size_t>(i)]);
+  }
+  if (p.dropout > 0) block.drop(weights);
+}
+
+// Adds one block of queries to dK, dV and the biases, and sets its rows of dQ.
+void block_backward(const AttentionProblem& p, const HeadBackward& m, const QueryBlock& block, const BlockRoom& room) {
+  const auto packed = [&](Transpose t, ConstMatrix of) { return pack(t, block.queries_of(of), room.packed); };
+  block.scores(packed(Transpose::yes, m.q), m.k, room.weights, room.slopes);
+  small_gemm(Transpose::no, 1, block.keys_of(m.v), packed(Transpose::yes, m.dout), 0,
+             {room.dscores, block.keys(), panel});
+  softmax_backward(p, m, block, room.weights, room.dscores);
+  if (m.dbias) block.add_to_bias(room.dscores, m.dbias);
+  if (room.slopes) {
+#pragma omp simd
+    for (int64_t j = 0; j < block.keys() * panel; ++j) room.dscores[j] *= room.slopes[j];
+  }
+  const ConstMatrix weights = block.scores_of(room.weights);
+  const ConstMatrix dscores = block.scores_of(room.dscores);
+  small_gemm(Transpose::no, 1, weights, packed(Transpose::no, m.dout), 1, block.keys_of(m.dv));
+  small_gemm(Transpose::yes, p.scale, dscores, block.keys_of(m.k_panels), 0, block.queries_of(m.dq));
+  small_gemm(Transpose::no, p.scale, dscores, packed(Transpose::no, m.q), 1, block.keys_of(m.dk));
 }
 
 // The gradients of one head's biases, from all distances to their buckets.
@@ -262,96 +127,98 @@ void sum_buckets(const AttentionProblem& p, const real* dbias, real* out) {
 
 }  // namespace
 
-// S = cap(scale·Q·Kᵀ) + bias + mask    lse_i = log Σ_j e^S_ij    P = e^(S - lse)    O = drop(P)·V
+// S = cap(scale·Q·Kᵀ) + bias + mask    E = e^(S - max S)    O = drop(E)·V / Σ_j E_ij
 void attention_forward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<const real> k,
-                       HeadsView<const real> v, HeadsView<real> out, real* lse, real* tops) {
-  const bool packs = p.queries >= 8;
-  const int64_t k_size = packs ? packed_size(p.head_size, p.keys) : 0;
-  const int64_t v_size = packs ? packed_size(p.keys, p.head_size) : 0;
-  const int64_t weights_size = std::min(block_rows, p.queries) * p.room;
-  parallel_tasks(p.batch * p.heads, k_size + v_size + weights_size, [&](int64_t task, real* scratch) {
+                       HeadsView<const real> v, HeadsView<real> out, SoftmaxRows rows, real* tops) {
+  const int64_t q_size = packed_size(p.head_size, panel);
+  const int64_t scores_size = p.room * panel;
+  // As when a text grows token by token.
+  const bool too_few_to_pack = p.queries < 8 && p.head_size % panel == 0;
+  const int64_t v_size = too_few_to_pack ? 0 : packed_size(p.room, p.head_size);
+  parallel_tasks(p.batch * p.heads, q_size + scores_size + v_size, [&](int64_t task, real* scratch) {
     const int64_t b = task / p.heads;
     const int64_t h = task % p.heads;
     const int64_t g = h / p.queries_per_key_head();
+    Room room(scratch);
+    real* const packed_q = room.take(q_size);
+    real* const scores = room.take(scores_size);
     const ConstMatrix q_head = q.head(b, h, p.queries, p.head_size);
-    const KeyFactor k_transposed(Transpose::yes, k.head(b, g, p.keys, p.head_size), packs, scratch);
-    const KeyFactor v_head(Transpose::no, v.head(b, g, p.keys, p.head_size), packs, scratch + k_size);
-    real* const weights = scratch + k_size + v_size;
+    const ConstMatrix k_head = k.head(b, g, p.keys, p.head_size);
+    const ConstMatrix v_head = v.head(b, g, p.keys, p.head_size);
+    const Panels v_panels = too_few_to_pack ? panels_of(v_head) : pack(Transpose::no, v_head, room.take(v_size));
     const MutableMatrix out_head = out.head(b, h, p.queries, p.head_size);
-    for (int64_t first = 0; first < p.queries; first += block_rows) {
+    for (int64_t first = 0; first < p.queries; first += panel) {
       const QueryBlock block(p, b, h, first);
-      const int64_t keys = block.keys();
-      block.scores(q_head, k_transposed, weights);
+      block.scores(pack(Transpose::yes, block.queries_of(q_head), packed_q), k_head, scores);
+      const QueryNumbers largest = tops_of(scores, block.keys());
+      QueryNumbers shift = largest;
+      for (real& x : shift) x = x == -infinity ? 0 : x;  // no key is seen, or its score is NaN
+      const QueryNumbers sums = exponentials(scores, block.keys(), shift);
+      if (p.dropout > 0) block.drop(scores);
+      const MutableMatrix o = block.queries_of(out_head);
+      small_gemm(Transpose::yes, 1, block.scores_of(scores), block.keys_of(v_panels), 0, o);
       for (int64_t i = 0; i < block.rows(); ++i) {
-        real* row = weights + i * keys;
-        const real top = row_max(row, keys);
-        real& row_lse = lse[task * p.queries + first + i];
-        if (tops) tops[task * p.queries + first + i] = top;
-        if (top == -infinity && !std::any_of(row, row + keys, [](real s) { return std::isnan(s); })) {
-          std::fill_n(row, keys, real{0});  // no key is seen
-          row_lse = infinity;
-          continue;
-        }
-        const real sum = exp_row(row, keys, top, row);
-        if (tops && std::isnan(sum)) tops[task * p.queries + first + i] = sum;
-        scale_row(row, keys, 1 / sum);
-        row_lse = top + std::log(sum);
-        if (p.dropout > 0) block.drop(i, row);
+        const auto lane = static_cast<std::size_t>(i);
+        const int64_t row = task * p.queries + first + i;
+        const real factor = sums[lane] == 0 ? 0 : 1 / sums[lane];
+        rows.shift[row] = shift[lane];
+        rows.factor[row] = factor;
+        if (tops) tops[row] = std::isnan(sums[lane]) ? sums[lane] : largest[lane];
+#pragma omp simd
+        for (int64_t c = 0; c < o.columns; ++c) o.data[i * o.ld + c] *= factor;
       }
-      block.multiply(1, {weights, block.rows(), keys}, v_head, block.queries_of(out_head));
     }
   });
 }
 
-// With P as above, once more from S and lse, and m the dropout factors:
-//   dV = (P⊙m)ᵀ·dO    dP = (dO·Vᵀ)⊙m    dS = P⊙(dP - Σ_j dO_j·O_j)    dbias = dS, summed by distance
+// With P = E / Σ_j E_ij as above, once more from S, and m the dropout factors:
+//   dV = (P⊙m)ᵀ·dO    dP = (dO·Vᵀ)⊙m    dS = P⊙(dP - Σ_j P_ij·dP_ij)    dbias = dS, summed by distance
 //   dZ = dS⊙cap'(scale·Q·Kᵀ)    dQ = scale·dZ·K    dK = scale·dZᵀ·Q
 // One task is one key head with all its queries, so that dK and dV have one order of summation.
 void attention_backward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<const real> k,
-                        HeadsView<const real> v, HeadsView<const real> out, const real* lse, HeadsView<const real> dout,
+                        HeadsView<const real> v, SoftmaxRows rows, HeadsView<const real> dout,
                         const AttentionGradients& gradients) {
-  const int64_t block_size = block_rows * p.keys;
-  const int64_t transposed_size = packed_size(p.head_size, p.keys);
   const int64_t k_size = packed_size(p.keys, p.head_size);
-  // In this order: packed Kᵀ, Vᵀ and K, rows of a block, two or three blocks of scores, gradients by distance.
-  const int64_t blocks_at = 2 * transposed_size + k_size + packed_size(block_rows, p.head_size);
-  const int64_t dbias_at = blocks_at + (p.softcap > 0 ? 3 : 2) * block_size;
-  const int64_t scratch_size = dbias_at + (gradients.bias ? 2 * p.keys : 0);
-  parallel_tasks(p.batch * p.kv_heads, scratch_size, [&](int64_t task, real* scratch) {
-    const int64_t b = task / p.kv_heads;
-    const int64_t g = task % p.kv_heads;
-    const MutableMatrix dk_head = gradients.k.head(b, g, p.keys, p.head_size);
-    const MutableMatrix dv_head = gradients.v.head(b, g, p.keys, p.head_size);
-    zero(dk_head);
-    zero(dv_head);
-    const ConstMatrix k_head = k.head(b, g, p.keys, p.head_size);
-    const KeyFactor k_transposed(Transpose::yes, k_head, true, scratch);
-    const KeyFactor v_transposed(Transpose::yes, v.head(b, g, p.keys, p.head_size), true, scratch + transposed_size);
-    const KeyFactor k_plain(Transpose::no, k_head, true, scratch + 2 * transposed_size);
-    for (int64_t h = g * p.queries_per_key_head(); h < (g + 1) * p.queries_per_key_head(); ++h) {
-      const int64_t head = b * p.heads + h;
-      const HeadBackward m{.q = q.head(b, h, p.queries, p.head_size),
-                           .out = out.head(b, h, p.queries, p.head_size),
-                           .dout = dout.head(b, h, p.queries, p.head_size),
-                           .k = k_plain,
-                           .k_transposed = k_transposed,
-                           .v_transposed = v_transposed,
-                           .dq = gradients.q.head(b, h, p.queries, p.head_size),
-                           .dk = dk_head,
-                           .dv = dv_head,
-                           .lse = lse + head * p.queries,
-                           .dbias = gradients.bias ? scratch + dbias_at : nullptr,
-                           .packed_block = scratch + 2 * transposed_size + k_size,
-                           .weights = scratch + blocks_at,
-                           .dscores = scratch + blocks_at + block_size,
-                           .slopes = p.softcap > 0 ? scratch + blocks_at + 2 * block_size : nullptr};
-      if (m.dbias) std::fill_n(m.dbias, 2 * p.keys, real{0});
-      for (int64_t first = 0; first < p.queries; first += block_rows) {
-        block_backward(p, m, QueryBlock(p, b, h, first));
-      }
-      if (m.dbias) sum_buckets(p, m.dbias, gradients.bias + head * p.bias.bucket_count);
-    }
-  });
+  const int64_t packed = std::max(packed_size(p.head_size, panel), packed_size(panel, p.head_size));
+  const int64_t scores = p.keys * panel;
+  const int64_t slopes = p.softcap > 0 ? scores : 0;
+  const int64_t distances = gradients.bias ? 2 * p.keys : 0;
+  parallel_tasks(p.batch * p.kv_heads, k_size + packed + 2 * scores + slopes + distances,
+                 [&](int64_t task, real* scratch) {
+                   const int64_t b = task / p.kv_heads;
+                   const int64_t g = task % p.kv_heads;
+                   Room room(scratch);
+                   const ConstMatrix k_head = k.head(b, g, p.keys, p.head_size);
+                   const Panels k_panels = pack(Transpose::no, k_head, room.take(k_size));
+                   const BlockRoom block_room{.packed = room.take(packed),
+                                              .weights = room.take(scores),
+                                              .dscores = room.take(scores),
+                                              .slopes = slopes > 0 ? room.take(slopes) : nullptr};
+                   real* const dbias = gradients.bias ? room.take(distances) : nullptr;
+                   const MutableMatrix dk_head = gradients.k.head(b, g, p.keys, p.head_size);
+                   const MutableMatrix dv_head = gradients.v.head(b, g, p.keys, p.head_size);
+                   zero(dk_head);
+                   zero(dv_head);
+                   for (int64_t h = g * p.queries_per_key_head(); h < (g + 1) * p.queries_per_key_head(); ++h) {
+                     const int64_t head = b * p.heads + h;
+                     const HeadBackward m{.q = q.head(b, h, p.queries, p.head_size),
+                                          .dout = dout.head(b, h, p.queries, p.head_size),
+                                          .k = k_head,
+                                          .v = v.head(b, g, p.keys, p.head_size),
+                                          .k_panels = k_panels,
+                                          .dq = gradients.q.head(b, h, p.queries, p.head_size),
+                                          .dk = dk_head,
+                                          .dv = dv_head,
+                                          .shift = rows.shift + head * p.queries,
+                                          .factor = rows.factor + head * p.queries,
+                                          .dbias = dbias};
+                     if (dbias) std::fill_n(dbias, distances, real{0});
+                     for (int64_t first = 0; first < p.queries; first += panel) {
+                       block_backward(p, m, QueryBlock(p, b, h, first), block_room);
+                     }
+                     if (dbias) sum_buckets(p, dbias, gradients.bias + head * p.bias.bucket_count);
+                   }
+                 });
 }
 
 }  // namespace tape::inline TAPE_ABI

@@ -39,10 +39,15 @@ struct AttentionProblem {
   int64_t queries_per_key_head() const { return heads / kv_heads; }
 };
 
-/// O = softmax(cap(scale·Q·Kᵀ) + bias + mask)·V, and for each row the logarithm of its sum of exponentials: lse
-/// (B, H, T). `tops` (B, H, T), if not null, gets the largest score of each row.
+/// What forward saves of the softmax of each query, (B, H, T) each: its weights are e^(score - shift)·factor.
+struct SoftmaxRows {
+  real* shift;   ///< the largest score; 0 without a key
+  real* factor;  ///< 1/Σ e^(score - shift); 0 without a key
+};
+
+/// O = softmax(cap(scale·Q·Kᵀ) + bias + mask)·V. `tops` (B, H, T), if not null, gets the largest score of each query.
 void attention_forward(const AttentionProblem& problem, HeadsView<const real> q, HeadsView<const real> k,
-                       HeadsView<const real> v, HeadsView<real> out, real* lse, real* tops);
+                       HeadsView<const real> v, HeadsView<real> out, SoftmaxRows rows, real* tops);
 
 /// What backward computes; all of it is overwritten.
 struct AttentionGradients {
@@ -52,7 +57,7 @@ struct AttentionGradients {
 
 /// The gradients from dO and what forward saved. Shared key heads sum over their queries in order.
 void attention_backward(const AttentionProblem& problem, HeadsView<const real> q, HeadsView<const real> k,
-                        HeadsView<const real> v, HeadsView<const real> out, const real* lse, HeadsView<const real> dout,
+                        HeadsView<const real> v, SoftmaxRows rows, HeadsView<const real> dout,
                         const AttentionGradients& gradients);
 
 }  // namespace tape::inline TAPE_ABI
