@@ -31,14 +31,17 @@ void check_threads(const OpRow& row, int64_t rows, int64_t columns) {
 
 }  // namespace
 
-TEST_CASE("Every op gives the same bits with 1, 2, 3 and 4 threads", "[bits]") {
+TEST_CASE("Attention gives the same bits with 1, 2, 3 and 4 threads", "[bits]") {
   for (const OpRow& row : op_table()) {
-    if (row.op.starts_with("attention")) {
-      check_threads(row, 201, 35);
-    } else {
-      check_threads(row, 517, 193);
-      check_threads(row, 2051, 37);
-    }
+    if (row.op.starts_with("attention")) check_threads(row, 201, 35);
+  }
+}
+
+TEST_CASE("Every other op gives the same bits with 1, 2, 3 and 4 threads", "[bits]") {
+  for (const OpRow& row : op_table()) {
+    if (row.op.starts_with("attention")) continue;
+    check_threads(row, 517, 193);
+    check_threads(row, 2051, 37);
   }
 }
 
