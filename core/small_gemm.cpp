@@ -22,8 +22,8 @@ template <int height, bool adds>
 #pragma GCC unroll 8
   for (std::size_t i = 0; i < height; ++i) left[i] = right[i] = Vector{};
   for (int64_t p = 0; p < b.rows; ++p) {
-    const Vector b_left = load(b.data + p * b.row_stride);
-    const Vector b_right = load(b.data + p * b.row_stride + lanes);
+    const Vector b_left = load(b.data + p * panel);
+    const Vector b_right = load(b.data + p * panel + lanes);
 #pragma GCC unroll 8
     for (std::size_t i = 0; i < height; ++i) {
       const real x = a.data[static_cast<int64_t>(i) * a.by_row + p * a.by_column];
@@ -125,7 +125,7 @@ Panels pack(Transpose transpose, ConstMatrix b, real* room) {
       pack_panel(b, first, room + first * rows);
     }
   }
-  return {room, rows, rows * panel, panel};
+  return {room, rows, rows * panel};
 }
 
 void small_gemm(Transpose ta, real alpha, ConstMatrix a, const Panels& b, real beta, MutableMatrix c) {
@@ -133,7 +133,7 @@ void small_gemm(Transpose ta, real alpha, ConstMatrix a, const Panels& b, real b
   const Left left{a.data, turned ? 1 : a.ld, turned ? a.ld : 1};
   const auto& by_height = beta == 0 ? strips<false> : strips<true>;
   for (int64_t column = 0; column < c.columns; column += panel) {
-    const Panels b_panel{b.data + column / panel * b.panel_stride, b.rows, b.panel_stride, b.row_stride};
+    const Panels b_panel{b.data + column / panel * b.stride, b.rows, b.stride};
     const int64_t columns = std::min(panel, c.columns - column);
     for (int64_t row = 0; row < c.rows;) {
       const Strip next = first_strip(c.rows - row);

@@ -1,8 +1,8 @@
 // Products of small matrices on the calling thread: those of attention, where a BLAS library spends more on its own
 // preparations than on the product.
 //
-// The second factor is read in panels of `panel` columns. Packed, they stand one after the other, each with its rows in
-// order, the last filled up with zeros. It can then be used for several products, whole or from a row on.
+// The second factor is packed first: panels of `panel` columns, one after the other, each with its rows in order, the
+// last filled up with zeros. It can then be used for several products, whole or from a row on.
 #pragma once
 
 #include <tape/core/gemm.h>
@@ -18,26 +18,18 @@ constexpr int64_t packed_size(int64_t rows, int64_t columns) {
   return rows * ((columns + panel - 1) / panel * panel);
 }
 
-/// A matrix of `rows` rows as panels, all of it or a part.
+/// A packed matrix of `rows` rows, all of it or a part.
 struct Panels {
   const real* data = nullptr;
-  int64_t rows = 0;          ///< of this part
-  int64_t panel_stride = 0;  ///< numbers from one panel to the next
-  int64_t row_stride = 0;    ///< and from one row to the next
+  int64_t rows = 0;    ///< of this part
+  int64_t stride = 0;  ///< numbers from one panel to the next
 
   /// Rows begin … begin + count - 1.
-  Panels row_range(int64_t begin, int64_t count) const {
-    return {data + begin * row_stride, count, panel_stride, row_stride};
-  }
+  Panels row_range(int64_t begin, int64_t count) const { return {data + begin * panel, count, stride}; }
 };
 
 /// Packs b, or bᵀ, into `room`, packed_size() numbers that must live as long as the result.
 Panels pack(Transpose transpose, ConstMatrix b, real* room);
-/// b where it stands, without a copy, for as few products that packing would not pay. b.columns must be a multiple of
-/// `panel`.
-inline Panels panels_of(ConstMatrix b) {
-  return {b.data, b.rows, panel, b.ld};
-}
 
 /// C = alpha · op(A) · B + beta · C, where op transposes on request. beta is 0 (C is not read) or 1.
 void small_gemm(Transpose ta, real alpha, ConstMatrix a, const Panels& b, real beta, MutableMatrix c);

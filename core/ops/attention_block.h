@@ -13,15 +13,17 @@ struct KeyRange {
   int64_t begin = 0, end = 0;
 };
 
-/// One number for each query of a block.
-using QueryNumbers = std::array<real, panel>;
-
-/// Up to `panel` queries of one head, and the keys that they need: those that none of them sees are not computed, at
-/// either end. Scores stand transposed, a row of `panel` numbers for each key: sums over keys are then computed for all
-/// queries at once, each in its lane of a vector. Lanes without a query hold numbers that nobody reads.
+/// Up to `width` queries of one head, and the keys that they need: those that none of them sees are not computed, at
+/// either end. Scores stand transposed, a row of `width` numbers for each key: sums over keys are then computed for all
+/// queries at once, each in its lane of a vector. Lanes without a query hold numbers that nobody reads. The width is
+/// `panel`, or 1 for a single query, as when a text grows token by token: its scores are one row.
+template <int64_t width>
 class QueryBlock {
  public:
-  /// Queries first … first + panel - 1 of head h of batch element b, as far as there are any.
+  /// One number for each query.
+  using Numbers = std::array<real, static_cast<std::size_t>(width)>;
+
+  /// Queries first … first + width - 1 of head h of batch element b, as far as there are any.
   QueryBlock(const AttentionProblem& problem, int64_t b, int64_t h, int64_t first);
 
   int64_t rows() const { return rows_; }
@@ -39,11 +41,11 @@ class QueryBlock {
   }
   Panels keys_of(const Panels& m) const { return m.row_range(keys_.begin, keys()); }
   /// Scores, or what else has their form, without the lanes that hold nothing: (keys, rows).
-  ConstMatrix scores_of(const real* scores) const { return {scores, keys(), rows_, panel}; }
+  ConstMatrix scores_of(const real* scores) const { return {scores, keys(), rows_, width}; }
 
-  /// scores (keys, panel) = cap(scale·K·Qᵀ) + bias + mask, -infinity where a key is hidden from a query. `slopes`, of
-  /// the same size, becomes cap' there, if given.
-  void scores(const Panels& q_transposed, ConstMatrix k, real* scores, real* slopes = nullptr) const;
+  /// To scale·K·Qᵀ in `scores` (keys, width) comes what a score has besides: cap(scores) + bias + mask, -infinity where
+  /// a key is hidden from a query. `slopes`, of the same size, becomes cap' there, if given.
+  void finish_scores(real* scores, real* slopes = nullptr) const;
   /// Adds the gradients of the scores to those of the biases by distance.
   void add_to_bias(const real* dscores, real* dbias) const;
   /// Multiplies weights, or their gradients, by their dropout factors: 0 or 1/(1-p).

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include <tape/core/ops/attention_block.h>
+#include <tape/core/ops/rows.h>
 #include <tape/core/parallel.h>
-#include <tape/core/vector_math.h>
 
 namespace tape::inline TAPE_ABI {
 
@@ -15,12 +15,16 @@ namespace {
 
 constexpr real infinity = std::numeric_limits<real>::infinity();
 
+using Block = QueryBlock<panel>;
+using QueryNumbers = Block::Numbers;
+using OneQuery = QueryBlock<1>;
+
 // The largest score of each query of a block.
-QueryNumbers tops_of(const real* scores, int64_t keys) {
+QueryNumbers tops_of(const Block& block, const real* scores) {
   QueryNumbers tops;
   for (int64_t i = 0; i < panel; i += lanes) {
     Vector top = Vector{} - infinity;
-    for (int64_t j = 0; j < keys; ++j) {
+    for (int64_t j = 0; j < block.keys(); ++j) {
       const Vector score = load(scores + j * panel + i);
       top = score > top ? score : top;
     }
@@ -28,11 +32,14 @@ QueryNumbers tops_of(const real* scores, int64_t keys) {
   }
   return tops;
 }
+OneQuery::Numbers tops_of(const OneQuery& block, const real* scores) {
+  return {row_max(scores, block.keys())};
+}
 
 // Scores become e^(score - shift); returns their sums.
-QueryNumbers exponentials(real* scores, int64_t keys, const QueryNumbers& shift) {
+QueryNumbers exponentials(const Block& block, real* scores, const QueryNumbers& shift) {
   QueryNumbers sums{};
-  for (int64_t j = 0; j < keys; ++j) {
+  for (int64_t j = 0; j < block.keys(); ++j) {
     real* const row = scores + j * panel;
 #pragma omp simd
     for (int64_t i = 0; i < panel; ++i) {
@@ -42,6 +49,9 @@ QueryNumbers exponentials(real* scores, int64_t keys, const QueryNumbers& shift)
     }
   }
   return sums;
+}
+OneQuery::Numbers exponentials(const OneQuery& block, real* scores, const OneQuery::Numbers& shift) {
+  return {exp_row(scores, block.keys(), shift[0], scores)};
 }
 
 void zero(MutableMatrix m) {
@@ -57,6 +67,61 @@ class Room {
  private:
   real* next_;
 };
+
+// One query head's matrices in forward.
+struct HeadForward {
+  ConstMatrix q, k, v;
+  MutableMatrix out;
+  real *shift, *factor, *tops;  // (T); tops may be null
+};
+
+// scale·K·Qᵀ and P·V of a block.
+struct Products {
+  Panels v;
+  real* packed_q;
+
+  void scores(const AttentionProblem& p, const HeadForward& m, const Block& block, real* to) const {
+    small_gemm(Transpose::no, p.scale, block.keys_of(m.k), pack(Transpose::yes, block.queries_of(m.q), packed_q), 0,
+               {to, block.keys(), panel});
+  }
+  void out(const HeadForward& m, const Block& block, const real* weights) const {
+    small_gemm(Transpose::yes, 1, block.scores_of(weights), block.keys_of(v), 0, block.queries_of(m.out));
+  }
+};
+// Of a single query, where packing would cost as much as the product.
+struct ProductsOfOne {
+  void scores(const AttentionProblem& p, const HeadForward& m, const OneQuery& block, real* to) const {
+    gemm_serial(Transpose::no, Transpose::yes, p.scale, block.queries_of(m.q), block.keys_of(m.k), 0,
+                {to, 1, block.keys()});
+  }
+  void out(const HeadForward& m, const OneQuery& block, const real* weights) const {
+    gemm_serial(Transpose::no, Transpose::no, 1, {weights, 1, block.keys()}, block.keys_of(m.v), 0,
+                block.queries_of(m.out));
+  }
+};
+
+template <class AnyBlock, class AnyProducts>
+void block_forward(const AttentionProblem& p, const HeadForward& m, const AnyBlock& block, const AnyProducts& products,
+                   real* scores) {
+  products.scores(p, m, block, scores);
+  block.finish_scores(scores);
+  const auto largest = tops_of(block, scores);
+  auto shift = largest;
+  for (real& x : shift) x = x == -infinity ? 0 : x;  // no key is seen, or its score is NaN
+  const auto sums = exponentials(block, scores, shift);
+  if (p.dropout > 0) block.drop(scores);
+  products.out(m, block, scores);
+  const MutableMatrix out = block.queries_of(m.out);
+  for (int64_t i = 0; i < block.rows(); ++i) {
+    const auto lane = static_cast<std::size_t>(i);
+    const real factor = sums[lane] == 0 ? 0 : 1 / sums[lane];
+    const int64_t query = block.first() + i;
+    m.shift[query] = shift[lane];
+    m.factor[query] = factor;
+    if (m.tops) m.tops[query] = std::isnan(sums[lane]) ? sums[lane] : largest[lane];
+    scale_row(out.data + i * out.ld, out.columns, factor);
+  }
+}
 
 // One query head's matrices in backward.
 struct HeadBackward {
@@ -74,7 +139,7 @@ struct BlockRoom {
 };
 
 // P from the scores, and dP, become P⊙m and dS.
-void softmax_backward(const AttentionProblem& p, const HeadBackward& m, const QueryBlock& block, real* weights,
+void softmax_backward(const AttentionProblem& p, const HeadBackward& m, const Block& block, real* weights,
                       real* dscores) {
   QueryNumbers shift{}, factor{}, dot{};
   std::copy_n(m.shift + block.first(), block.rows(), shift.begin());
@@ -100,9 +165,11 @@ void softmax_backward(const AttentionProblem& p, const HeadBackward& m, const Qu
 }
 
 // Adds one block of queries to dK, dV and the biases, and sets its rows of dQ.
-void block_backward(const AttentionProblem& p, const HeadBackward& m, const QueryBlock& block, const BlockRoom& room) {
+void block_backward(const AttentionProblem& p, const HeadBackward& m, const Block& block, const BlockRoom& room) {
   const auto packed = [&](Transpose t, ConstMatrix of) { return pack(t, block.queries_of(of), room.packed); };
-  block.scores(packed(Transpose::yes, m.q), m.k, room.weights, room.slopes);
+  small_gemm(Transpose::no, p.scale, block.keys_of(m.k), packed(Transpose::yes, m.q), 0,
+             {room.weights, block.keys(), panel});
+  block.finish_scores(room.weights, room.slopes);
   small_gemm(Transpose::no, 1, block.keys_of(m.v), packed(Transpose::yes, m.dout), 0,
              {room.dscores, block.keys(), panel});
   softmax_backward(p, m, block, room.weights, room.dscores);
@@ -130,43 +197,29 @@ void sum_buckets(const AttentionProblem& p, const real* dbias, real* out) {
 // S = cap(scale·Q·Kᵀ) + bias + mask    E = e^(S - max S)    O = drop(E)·V / Σ_j E_ij
 void attention_forward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<const real> k,
                        HeadsView<const real> v, HeadsView<real> out, SoftmaxRows rows, real* tops) {
+  const bool one = p.queries == 1;
   const int64_t q_size = packed_size(p.head_size, panel);
-  const int64_t scores_size = p.room * panel;
-  // As when a text grows token by token.
-  const bool too_few_to_pack = p.queries < 8 && p.head_size % panel == 0;
-  const int64_t v_size = too_few_to_pack ? 0 : packed_size(p.room, p.head_size);
-  parallel_tasks(p.batch * p.heads, q_size + scores_size + v_size, [&](int64_t task, real* scratch) {
+  const int64_t v_size = packed_size(p.room, p.head_size);
+  parallel_tasks(p.batch * p.heads, p.room * panel + (one ? 0 : q_size + v_size), [&](int64_t task, real* scratch) {
     const int64_t b = task / p.heads;
     const int64_t h = task % p.heads;
     const int64_t g = h / p.queries_per_key_head();
+    const HeadForward m{.q = q.head(b, h, p.queries, p.head_size),
+                        .k = k.head(b, g, p.keys, p.head_size),
+                        .v = v.head(b, g, p.keys, p.head_size),
+                        .out = out.head(b, h, p.queries, p.head_size),
+                        .shift = rows.shift + task * p.queries,
+                        .factor = rows.factor + task * p.queries,
+                        .tops = tops ? tops + task * p.queries : nullptr};
     Room room(scratch);
-    real* const packed_q = room.take(q_size);
-    real* const scores = room.take(scores_size);
-    const ConstMatrix q_head = q.head(b, h, p.queries, p.head_size);
-    const ConstMatrix k_head = k.head(b, g, p.keys, p.head_size);
-    const ConstMatrix v_head = v.head(b, g, p.keys, p.head_size);
-    const Panels v_panels = too_few_to_pack ? panels_of(v_head) : pack(Transpose::no, v_head, room.take(v_size));
-    const MutableMatrix out_head = out.head(b, h, p.queries, p.head_size);
+    real* const scores = room.take(p.room * panel);
+    if (one) {
+      block_forward(p, m, OneQuery(p, b, h, 0), ProductsOfOne(), scores);
+      return;
+    }
+    const Products products{.v = pack(Transpose::no, m.v, room.take(v_size)), .packed_q = room.take(q_size)};
     for (int64_t first = 0; first < p.queries; first += panel) {
-      const QueryBlock block(p, b, h, first);
-      block.scores(pack(Transpose::yes, block.queries_of(q_head), packed_q), k_head, scores);
-      const QueryNumbers largest = tops_of(scores, block.keys());
-      QueryNumbers shift = largest;
-      for (real& x : shift) x = x == -infinity ? 0 : x;  // no key is seen, or its score is NaN
-      const QueryNumbers sums = exponentials(scores, block.keys(), shift);
-      if (p.dropout > 0) block.drop(scores);
-      const MutableMatrix o = block.queries_of(out_head);
-      small_gemm(Transpose::yes, 1, block.scores_of(scores), block.keys_of(v_panels), 0, o);
-      for (int64_t i = 0; i < block.rows(); ++i) {
-        const auto lane = static_cast<std::size_t>(i);
-        const int64_t row = task * p.queries + first + i;
-        const real factor = sums[lane] == 0 ? 0 : 1 / sums[lane];
-        rows.shift[row] = shift[lane];
-        rows.factor[row] = factor;
-        if (tops) tops[row] = std::isnan(sums[lane]) ? sums[lane] : largest[lane];
-#pragma omp simd
-        for (int64_t c = 0; c < o.columns; ++c) o.data[i * o.ld + c] *= factor;
-      }
+      block_forward(p, m, Block(p, b, h, first), products, scores);
     }
   });
 }
@@ -214,7 +267,7 @@ void attention_backward(const AttentionProblem& p, HeadsView<const real> q, Head
                                           .dbias = dbias};
                      if (dbias) std::fill_n(dbias, distances, real{0});
                      for (int64_t first = 0; first < p.queries; first += panel) {
-                       block_backward(p, m, QueryBlock(p, b, h, first), block_room);
+                       block_backward(p, m, Block(p, b, h, first), block_room);
                      }
                      if (dbias) sum_buckets(p, dbias, gradients.bias + head * p.bias.bucket_count);
                    }
