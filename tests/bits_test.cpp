@@ -39,9 +39,13 @@ TEST_CASE("Attention gives the same bits with 1, 2, 3 and 4 threads", "[bits]") 
 
 TEST_CASE("Every other op gives the same bits with 1, 2, 3 and 4 threads", "[bits]") {
   for (const OpRow& row : op_table()) {
-    if (row.op.starts_with("attention")) continue;
-    check_threads(row, 517, 193);
-    check_threads(row, 2051, 37);
+    if (!row.op.starts_with("attention")) check_threads(row, 517, 193);
+  }
+}
+
+TEST_CASE("Every other op gives the same bits with 1, 2, 3 and 4 threads, on many short rows", "[bits]") {
+  for (const OpRow& row : op_table()) {
+    if (!row.op.starts_with("attention")) check_threads(row, 2051, 37);
   }
 }
 
