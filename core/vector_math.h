@@ -16,23 +16,25 @@
 
 namespace tape::inline TAPE_ABI {
 
-/// e^x; 0 below -86.99 (no denormal results), infinity above 88.72, NaN for NaN.
+/// e^x; 0 below -87.3 (no denormal results), infinity above 88.72, NaN for NaN.
 inline float exp_(float x) {
+  constexpr float lowest = -87.336f;
+  constexpr float highest = 88.7228f;
   constexpr float shift = 0x1.8p23f;  // adding it rounds to an integer, which then sits in the low bits
   const float shifted = x * std::numbers::log2e_v<float> + shift;
   const float n = shifted - shift;
   float r = x - n * 0.693359375f;  // ln 2 in two parts: the first has few bits, so the product is exact
   r -= n * -2.12194440e-4f;
-  float p = 0.0027629078f;  // 2·e^r = 2 + 2·r + r²·p(r), |r| ≤ ln 2 / 2
-  p = p * r + 0.0167374908f;
-  p = p * r + 0.0833367780f;
-  p = p * r + 0.3333304226f;
-  p = p * r + 0.9999998808f;
-  p = p * (r * r) + (2.0f * r + 2.0f);
-  // Times 2^(n-1), which is still finite for the highest n, 128.
-  const float result = p * std::bit_cast<float>((std::bit_cast<uint32_t>(shifted) << 23) + (126u << 23));
-  const float bounded = x > 88.7228f ? std::numeric_limits<float>::infinity() : result;
-  return x < -86.99f ? 0.0f : bounded;
+  float p = 0.0013814539f;  // e^r = 1 + r + r²·p(r), |r| ≤ ln 2 / 2
+  p = p * r + 0.0083687454f;
+  p = p * r + 0.0416683890f;
+  p = p * r + 0.1666652113f;
+  p = p * r + 0.4999999404f;
+  p = p * (r * r) + r + 1.0f;
+  const float result = std::bit_cast<float>(std::bit_cast<uint32_t>(p) + (std::bit_cast<uint32_t>(shifted) << 23));
+  // The sum is infinity above, and NaN for NaN, which the integer arithmetic may turn into a number.
+  const float bounded = x <= highest ? result : x + std::numeric_limits<float>::infinity();
+  return x < lowest ? 0.0f : bounded;
 }
 inline double exp_(double x) {
   return std::exp(x);

@@ -75,12 +75,12 @@ double error_over(const Tensor& x, const Tensor& a, Exact&& exact, Scale&& scale
 
 TEST_CASE("exp_ is accurate to 1.5e-7 and ends in 0, infinity and NaN", "[vector_math]") {
   CHECK(relative_error(
-            86.9f, 0, [](float x) { return exp_(x); }, [](double x) { return std::exp(x); }) < 1.5e-7);
+            87.3f, 0, [](float x) { return exp_(x); }, [](double x) { return std::exp(x); }) < 1.5e-7);
   CHECK(exp_(0.0f) == 1.0f);
   CHECK(std::abs(exp_(88.7f) / std::exp(static_cast<double>(88.7f)) - 1) < 1.5e-7);
   CHECK(exp_(88.73f) == infinity);
   CHECK(exp_(infinity) == infinity);
-  CHECK(exp_(-86.99f) == 0.0f);
+  CHECK(exp_(-87.34f) == 0.0f);
   CHECK(exp_(-1e30f) == 0.0f);
   CHECK(exp_(-infinity) == 0.0f);
 }
