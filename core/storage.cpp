@@ -1,7 +1,5 @@
 #include <tape/core/storage.h>
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -10,19 +8,26 @@
 #include <new>
 
 #include <tape/core/error.h>
+#include <tape/core/heap.h>
 
 namespace tape::inline TAPE_ABI {
 
 namespace {
 
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool sees_memory = true;
+#elif defined(__has_feature)
+constexpr bool sees_memory = __has_feature(address_sanitizer);
+#else
+constexpr bool sees_memory = false;
+#endif
+// From here on memory comes from the heap; below it is kept by size class. A sanitizer sees steps outside of what it
+// allocated itself: for it, everything is kept so.
+constexpr int large_log2 = sees_memory ? 47 : 16;
 constexpr int smallest_log2 = 6;  // 64 bytes
 constexpr int steps_log2 = 3;     // 8 size classes per doubling
-constexpr int class_count = 48 << steps_log2;
-// A large request that would go to the system takes a waiting block up to two classes larger, when another one stays
-// there: with a step's sizes that saves up to 3 MiB, while more classes, or the last block, cost more than they save.
-constexpr std::size_t borrows_from = std::size_t{1} << 16;
-constexpr int borrowed_classes = 2;
-constexpr std::size_t huge_page = std::size_t{2} << 20;
+constexpr int class_count = (large_log2 - smallest_log2 + 1) << steps_log2;
+constexpr std::size_t large = std::size_t{1} << large_log2;
 
 struct SizeClass {
   int index;
@@ -52,22 +57,26 @@ class Pool {
 
   Storage::Block* take(std::size_t bytes) {
     if (bytes > std::size_t{1} << 46) fail(bytes);
-    const SizeClass size = size_class(bytes);
     const std::lock_guard lock(mutex_);
-    Storage::Block* block = waiting(size.index);
-    if (!block && size.bytes >= borrows_from) block = borrowed(size.index);
-    if (!block) block = from_system(size);
-    stats_.bytes_in_use += block->capacity;
-    stats_.peak_bytes_in_use = std::max(stats_.peak_bytes_in_use, stats_.bytes_in_use);
+    Storage::Block* const block = bytes < large ? small_block(size_class(bytes)) : large_block(bytes);
+    if (!block) fail(bytes);
+    bytes_in_use_ += block->capacity;
+    peak_bytes_in_use_ = std::max(peak_bytes_in_use_, bytes_in_use_);
     return block;
   }
 
   void give(Storage::Block* block) noexcept {
     const std::lock_guard lock(mutex_);
-    Storage::Block*& head = free_[static_cast<std::size_t>(block->size_class)];
-    block->next_free = head;
-    head = block;
-    stats_.bytes_in_use -= block->capacity;
+    bytes_in_use_ -= block->capacity;
+    if (block->size_class < 0) {
+      block->~Block();
+      heap_.give(block);
+    } else {
+      Storage::Block*& head = free_[static_cast<std::size_t>(block->size_class)];
+      block->next_free = head;
+      head = block;
+      bytes_waiting_ += block->capacity;
+    }
   }
 
   void trim() {
@@ -77,64 +86,58 @@ class Pool {
 
   PoolStats stats() {
     const std::lock_guard lock(mutex_);
-    return stats_;
+    return {.bytes_in_use = bytes_in_use_,
+            .bytes_held = bytes_in_use_ + bytes_waiting_ + heap_.waiting(),
+            .peak_bytes_in_use = peak_bytes_in_use_,
+            .system_allocations = small_allocations_ + heap_.system_allocations()};
   }
 
  private:
-  // A block of this class that waits to be used again, or null.
-  Storage::Block* waiting(int index) {
-    Storage::Block*& head = free_[static_cast<std::size_t>(index)];
-    Storage::Block* const block = head;
-    if (block) {
+  Storage::Block* small_block(SizeClass size) {
+    Storage::Block*& head = free_[static_cast<std::size_t>(size.index)];
+    if (Storage::Block* const block = head) {
       head = block->next_free;
       block->references.store(1, std::memory_order_relaxed);
+      bytes_waiting_ -= block->capacity;
+      return block;
     }
-    return block;
-  }
-
-  Storage::Block* borrowed(int index) {
-    for (int lender = index + 1; lender <= std::min(index + borrowed_classes, class_count - 1); ++lender) {
-      const Storage::Block* const head = free_[static_cast<std::size_t>(lender)];
-      if (head && head->next_free) return waiting(lender);
-    }
-    return nullptr;
-  }
-
-  Storage::Block* from_system(SizeClass size) {
-    void* memory = system_memory(size.bytes);
+    const auto ask = [size] { return std::aligned_alloc(Storage::alignment, Storage::alignment + size.bytes); };
+    void* memory = ask();
     if (!memory) {
       trim_locked();
-      memory = system_memory(size.bytes);
+      memory = ask();
     }
-    if (!memory) fail(size.bytes);
-    ++stats_.system_allocations;
-    stats_.bytes_held += size.bytes;
-    auto* block = new (memory) Storage::Block;
+    if (!memory) return nullptr;
+    ++small_allocations_;
+    auto* const block = new (memory) Storage::Block;
     block->capacity = size.bytes;
     block->size_class = size.index;
     return block;
   }
 
-  static void* system_memory(std::size_t bytes) {
-    const std::size_t total = bytes + Storage::alignment;  // the block's record comes first
-    if (total < 2 * huge_page) return std::aligned_alloc(Storage::alignment, total);
-    void* memory = std::aligned_alloc(huge_page, (total + huge_page - 1) / huge_page * huge_page);
-#ifdef MADV_HUGEPAGE
-    if (memory) madvise(memory, total, MADV_HUGEPAGE);  // only advice: fewer page faults and TLB misses where granted
-#endif
-    return memory;
+  Storage::Block* large_block(std::size_t bytes) {
+    void* memory = heap_.take(Storage::alignment + bytes);
+    if (!memory) {
+      trim_locked();
+      memory = heap_.take(Storage::alignment + bytes);
+    }
+    if (!memory) return nullptr;
+    auto* const block = new (memory) Storage::Block;
+    block->capacity = bytes;
+    return block;
   }
 
   void trim_locked() {
     for (Storage::Block*& head : free_) {
       while (head) {
         Storage::Block* next = head->next_free;
-        stats_.bytes_held -= head->capacity;
         head->~Block();
         std::free(head);
         head = next;
       }
     }
+    bytes_waiting_ = 0;
+    heap_.trim();
   }
 
   [[noreturn]] static void fail(std::size_t bytes) {
@@ -144,7 +147,11 @@ class Pool {
 
   std::mutex mutex_;
   std::array<Storage::Block*, class_count> free_{};
-  PoolStats stats_;
+  Heap heap_;
+  std::size_t bytes_in_use_ = 0;
+  std::size_t peak_bytes_in_use_ = 0;
+  std::size_t bytes_waiting_ = 0;  // in free_
+  int64_t small_allocations_ = 0;
 };
 
 Storage Storage::allocate(std::size_t bytes) {

@@ -1,8 +1,8 @@
 // Storage: reference-counted, 64-byte-aligned memory from a pool that keeps what it has been given.
 //
 // A training step asks for the same sizes as the step before it, so after two steps every request is served from the
-// pool: no system allocation, no page faults. Requests are rounded up to size classes (8 per doubling, at most 12.5 %
-// more than asked); a large one may be given a waiting block up to two classes larger.
+// pool: no system allocation, no page faults. Small requests are rounded up to size classes (8 per doubling, at most
+// 12.5 % more than asked); those from 64 KiB on come from a Heap in huge pages.
 #pragma once
 
 #include <atomic>
@@ -55,7 +55,7 @@ class Storage {
   struct Block {  // sits in the 64 bytes before the data
     std::atomic<int64_t> references{1};
     std::size_t capacity = 0;  // bytes of data
-    int size_class = 0;
+    int size_class = -1;       // of a small block
     Block* next_free = nullptr;
   };
   static_assert(sizeof(Block) <= alignment);

@@ -98,7 +98,10 @@ void Optimizer::step(double rate) {
 }
 
 void Optimizer::zero_grad() {
-  for (const LeafPtr& leaf : parameters_) leaf->has_gradient = false;
+  for (const LeafPtr& leaf : parameters_) {
+    leaf->has_gradient = false;
+    leaf->gradient = {};  // its memory serves the next step's activations
+  }
 }
 
 ValueScope Optimizer::evaluation() {

@@ -41,7 +41,7 @@ class Optimizer {
   /// The result does not depend on the number of threads; from the second step on nothing is allocated.
   void step(double rate);
 
-  /// Discards all gradients.
+  /// Discards all gradients, and their memory.
   void zero_grad();
 
   /// The values to evaluate and to save, in place for as long as the result lives; step() refuses meanwhile. They are

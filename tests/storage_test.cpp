@@ -69,34 +69,6 @@ TEST_CASE("A repeated request is served from the pool", "[storage]") {
   CHECK(pool_stats().system_allocations == asked);
 }
 
-TEST_CASE("A large request takes a block a little larger, of two that wait", "[storage]") {
-  constexpr std::size_t wanted = 8 << 20;
-  constexpr std::size_t larger = 9 << 20;
-  pool_trim();
-  const std::size_t use = pool_stats().bytes_in_use;
-  {
-    const Storage a = Storage::allocate(larger);
-    const Storage b = Storage::allocate(larger);
-  }
-  const int64_t asked = pool_stats().system_allocations;
-  {
-    const Storage first = Storage::allocate(wanted);
-    CHECK(pool_stats().system_allocations == asked);
-    CHECK(pool_stats().bytes_in_use == use + larger);
-    const Storage second = Storage::allocate(wanted);  // the last one stays for its own size
-    CHECK(pool_stats().system_allocations == asked + 1);
-    const Storage third = Storage::allocate(larger);
-    CHECK(pool_stats().system_allocations == asked + 1);
-  }
-  CHECK(pool_stats().bytes_in_use == use);
-  {
-    const Storage a = Storage::allocate(larger);
-    const Storage b = Storage::allocate(larger);
-    CHECK(pool_stats().system_allocations == asked + 1);
-  }
-  pool_trim();
-}
-
 TEST_CASE("Trimming gives waiting memory back and keeps what is used", "[storage]") {
   const Storage kept = Storage::allocate(64);
   *kept.as<int>() = 42;

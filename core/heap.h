@@ -1,0 +1,63 @@
+// Heap: large pieces of memory in huge pages. A page of 2 MiB costs one page fault and one TLB entry where 512 small
+// ones would be; neighbours share it, so that pieces smaller than a page have it too.
+//
+// Pieces that wait to be used again join their neighbours and are cut to size, so that the gradients of a step lie
+// where its activations were.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <tape/core/real.h>
+
+namespace tape::inline TAPE_ABI {
+
+/// Not thread-safe. Addresses are never given back to the system, memory is by trim().
+class Heap {
+ public:
+  static constexpr std::size_t alignment = 64;
+
+  /// At least `bytes`, aligned to 64, not initialised; null when the system has none. The smallest waiting piece that
+  /// is large enough is used.
+  void* take(std::size_t bytes);
+  /// What take() gave.
+  void give(void* memory);
+  /// Gives the memory of all waiting pieces back to the system.
+  void trim();
+
+  /// Bytes of waiting pieces, as far as they have memory.
+  std::size_t waiting() const { return waiting_; }
+  /// How often a piece needed memory from the system.
+  int64_t system_allocations() const { return system_allocations_; }
+
+ private:
+  // Stands before each piece. The pieces of a region lie one after the other; the last has no bytes and is never free.
+  struct alignas(alignment) Piece {
+    std::size_t size = 0;  // bytes, without this record
+    std::size_t held = 0;  // of them, those that have memory: all but where a piece was trimmed
+    Piece* before = nullptr;
+    bool free = false;
+    Piece* next_free = nullptr;
+    Piece* previous_free = nullptr;
+  };
+  static_assert(sizeof(Piece) == alignment);
+
+  static std::byte* memory_of(Piece* piece) { return reinterpret_cast<std::byte*>(piece) + sizeof(Piece); }
+  static Piece* after(Piece* piece) { return reinterpret_cast<Piece*>(memory_of(piece) + piece->size); }
+  static Piece* append(Piece* before, void* where, std::size_t size);
+
+  Piece* first_fit(std::size_t size) const;
+  Piece* grow(std::size_t size);
+  bool reserve(std::size_t size);
+  void cut(Piece* piece, std::size_t size);
+  void insert(Piece* piece);
+  void remove(Piece* piece);
+
+  Piece* first_free_ = nullptr;  // free pieces are linked by address
+  Piece* end_ = nullptr;         // of the region at hand
+  std::size_t room_ = 0;         // bytes behind it
+  std::size_t waiting_ = 0;
+  int64_t system_allocations_ = 0;
+};
+
+}  // namespace tape::inline TAPE_ABI
