@@ -28,13 +28,10 @@ void* addresses(std::size_t bytes) {
 
 void* Heap::take(std::size_t bytes) {
   const std::size_t size = round_up(bytes, alignment);
-  Piece* piece = first_fit(size);
-  if (piece) {
-    remove(piece);
-  } else {
-    piece = grow(size);
-    if (!piece) return nullptr;
-  }
+  const auto found = std::find_if(free_.begin(), free_.end(), [size](const Free& each) { return each.size >= size; });
+  Piece* const piece = found == free_.end() ? grow(size) : found->piece;
+  if (!piece) return nullptr;
+  if (piece->free) remove(piece);
   cut(piece, size);
   if (piece->held < piece->size) {
     ++system_allocations_;
@@ -55,29 +52,23 @@ void Heap::give(void* memory) {
     join(piece, next);
   }
   if (Piece* const before = piece->before; before && before->free) {
-    waiting_ -= before->held;
+    waiting_ += sizeof(Piece) + piece->held;
     join(before, piece);
-    waiting_ += before->held;
+    place_of(before)->size = before->size;
   } else {
     insert(piece);
   }
 }
 
 void Heap::trim() {
-  for (Piece* piece = first_free_; piece; piece = piece->next_free) {
+  for (const auto& [piece, size] : free_) {
     const auto begin = reinterpret_cast<std::uintptr_t>(memory_of(piece));
     const std::uintptr_t first = round_up(begin, small_page);
-    const std::uintptr_t last = (begin + piece->size) / small_page * small_page;
+    const std::uintptr_t last = (begin + size) / small_page * small_page;
     if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
     piece->held = 0;
   }
   waiting_ = 0;
-}
-
-Heap::Piece* Heap::first_fit(std::size_t size) const {
-  Piece* piece = first_free_;
-  while (piece && piece->size < size) piece = piece->next_free;
-  return piece;
 }
 
 Heap::Piece* Heap::append(Piece* before, void* where, std::size_t size) {
@@ -140,22 +131,20 @@ void Heap::cut(Piece* piece, std::size_t size) {
   insert(rest);
 }
 
+std::vector<Heap::Free>::iterator Heap::place_of(Piece* piece) {
+  return std::lower_bound(free_.begin(), free_.end(), piece,
+                          [](const Free& each, const Piece* wanted) { return each.piece < wanted; });
+}
+
 void Heap::insert(Piece* piece) {
-  Piece* before = nullptr;
-  Piece* next = first_free_;
-  for (; next && next < piece; next = next->next_free) before = next;
   piece->free = true;
-  piece->previous_free = before;
-  piece->next_free = next;
-  (before ? before->next_free : first_free_) = piece;
-  if (next) next->previous_free = piece;
+  free_.insert(place_of(piece), {piece, piece->size});
   waiting_ += piece->held;
 }
 
 void Heap::remove(Piece* piece) {
-  (piece->previous_free ? piece->previous_free->next_free : first_free_) = piece->next_free;
-  if (piece->next_free) piece->next_free->previous_free = piece->previous_free;
   piece->free = false;
+  free_.erase(place_of(piece));
   waiting_ -= piece->held;
 }
 

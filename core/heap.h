@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include <tape/core/real.h>
 
@@ -37,25 +38,28 @@ class Heap {
     std::size_t held = 0;  // of them, those that have memory: all but where a piece was trimmed
     Piece* before = nullptr;
     bool free = false;
-    Piece* next_free = nullptr;
-    Piece* previous_free = nullptr;
   };
   static_assert(sizeof(Piece) == alignment);
+  // Copied here from the records, which are far apart: looking for a piece reads on in one place.
+  struct Free {
+    Piece* piece;
+    std::size_t size;
+  };
 
   static std::byte* memory_of(Piece* piece) { return reinterpret_cast<std::byte*>(piece) + sizeof(Piece); }
   static Piece* after(Piece* piece) { return reinterpret_cast<Piece*>(memory_of(piece) + piece->size); }
   static Piece* append(Piece* before, void* where, std::size_t size);
 
-  Piece* first_fit(std::size_t size) const;
+  std::vector<Free>::iterator place_of(Piece* piece);
   Piece* grow(std::size_t size);
   bool reserve(std::size_t size);
   void cut(Piece* piece, std::size_t size);
   void insert(Piece* piece);
   void remove(Piece* piece);
 
-  Piece* first_free_ = nullptr;  // free pieces are linked by address
-  Piece* end_ = nullptr;         // of the region at hand
-  std::size_t room_ = 0;         // bytes behind it
+  std::vector<Free> free_;  // by address
+  Piece* end_ = nullptr;    // of the region at hand
+  std::size_t room_ = 0;    // bytes behind it
   std::size_t waiting_ = 0;
   int64_t system_allocations_ = 0;
 };
