@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace tape::inline TAPE_ABI {
 
@@ -19,12 +20,12 @@ template <int height, bool adds>
 [[gnu::always_inline]] inline void tile(Left a, const Panels& b, real alpha, real* c, int64_t ld, int64_t columns) {
   std::array<Vector, height> left;
   std::array<Vector, height> right;
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (std::size_t i = 0; i < height; ++i) left[i] = right[i] = Vector{};
   for (int64_t p = 0; p < b.rows; ++p) {
     const Vector b_left = load(b.data + p * panel);
     const Vector b_right = load(b.data + p * panel + lanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (std::size_t i = 0; i < height; ++i) {
       const real x = a.data[static_cast<int64_t>(i) * a.by_row + p * a.by_column];
       left[i] += x * b_left;
@@ -32,7 +33,7 @@ template <int height, bool adds>
     }
   }
   if (columns == panel) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (std::size_t i = 0; i < height; ++i) {
       real* const row = c + static_cast<int64_t>(i) * ld;
       store(row, adds ? alpha * left[i] + load(row) : alpha * left[i]);
@@ -41,7 +42,7 @@ template <int height, bool adds>
     return;
   }
   std::array<real, height * panel> part;
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (std::size_t i = 0; i < height; ++i) {
     store(&part[i * panel], alpha * left[i]);
     store(&part[i * panel + lanes], alpha * right[i]);
@@ -62,25 +63,53 @@ void strip(Left a, const Panels& b, real alpha, real* c, int64_t ld, int64_t row
   }
 }
 
-// Twelve sums and three factors fit the sixteen registers that every x86-64 has.
+// Two sums for each row beside three factors, or a row's factor read as it is used: they fit the registers.
+#ifdef __AVX512F__
+constexpr int64_t most_height = 12;
+#else
 constexpr int64_t most_height = 6;
+#endif
+
+using StripFunction = void (*)(Left, const Panels&, real, real*, int64_t, int64_t, int64_t);
+template <bool adds, std::size_t... i>
+constexpr std::array<StripFunction, sizeof...(i)> strips_of(std::index_sequence<i...>) {
+  return {strip<static_cast<int>(i) + 1, adds>...};
+}
 template <bool adds>
-constexpr std::array strips{strip<1, adds>, strip<2, adds>, strip<3, adds>,
-                            strip<4, adds>, strip<5, adds>, strip<6, adds>};
+constexpr std::array strips = strips_of<adds>(std::make_index_sequence<most_height>());
 
 // Rows that are computed at once, `height` at a time.
 struct Strip {
   int64_t height, rows;
 };
 
-// The first strip of `rows` rows: as many of the greatest height as there are, but one or two rows would be left with
-// too few sums to keep the processor's adders busy: the last of the greatest height shares with them.
+// The first strip of `rows` rows: all tiles have the same height, or those of the next strip one row less.
 Strip first_strip(int64_t rows) {
-  const int64_t rest = rows % most_height;
-  if (rows < most_height) return {rows, rows};
-  if (rest != 1 && rest != 2) return {most_height, rows - rest};
-  if (rows > 2 * most_height) return {most_height, rows - rest - most_height};
-  return {4, 4};
+  const int64_t tiles = (rows + most_height - 1) / most_height;
+  const int64_t height = (rows + tiles - 1) / tiles;
+  const int64_t lower = tiles * height - rows;
+  return {height, (tiles - lower) * height};
+}
+
+// Numbers whose row and column differ in the bit `step` change places: those of two rows that differ in it.
+template <std::size_t step, std::size_t... i>
+void exchange(Vector& a, Vector& b, std::index_sequence<i...>) {
+  constexpr auto width = static_cast<std::size_t>(lanes);
+  const Vector low = __builtin_shufflevector(a, b, (i & step ? width + i - step : i)...);
+  b = __builtin_shufflevector(a, b, (i & step ? width + i : i + step)...);
+  a = low;
+}
+
+// A square of `lanes` rows, transposed bit by bit.
+template <std::size_t step = 1>
+[[gnu::always_inline]] inline void transpose(std::array<Vector, lanes>& rows) {
+  if constexpr (step < static_cast<std::size_t>(lanes)) {
+#pragma GCC unroll 16
+    for (std::size_t j = 0; j < rows.size(); ++j) {
+      if ((j & step) == 0) exchange<step>(rows[j], rows[j + step], std::make_index_sequence<lanes>());
+    }
+    transpose<2 * step>(rows);
+  }
 }
 
 // One panel: columns first … first + panel - 1 of b.
@@ -101,14 +130,22 @@ void pack_panel(ConstMatrix b, int64_t first, real* to) {
 // One panel of bᵀ: rows first … first + panel - 1 of b.
 void pack_panel_transposed(ConstMatrix b, int64_t first, real* to) {
   const int64_t width = std::min(panel, b.rows - first);
-  for (int64_t r = 0; r < b.columns; ++r, to += panel) {
-    const real* const from = b.data + first * b.ld + r;
-    if (width == panel) {
-      for (int64_t j = 0; j < panel; ++j) to[j] = from[j * b.ld];
-    } else {
-      for (int64_t j = 0; j < width; ++j) to[j] = from[j * b.ld];
-      std::fill(to + width, to + panel, real{0});
+  const real* const from = b.data + first * b.ld;
+  const int64_t in_squares = width == panel ? b.columns / lanes * lanes : 0;
+  for (int64_t r = 0; r < in_squares; r += lanes) {
+    for (int64_t half = 0; half < panel; half += lanes) {
+      std::array<Vector, lanes> rows;
+#pragma GCC unroll 16
+      for (std::size_t j = 0; j < rows.size(); ++j) rows[j] = load(from + (half + static_cast<int64_t>(j)) * b.ld + r);
+      transpose(rows);
+#pragma GCC unroll 16
+      for (std::size_t j = 0; j < rows.size(); ++j) store(to + (r + static_cast<int64_t>(j)) * panel + half, rows[j]);
     }
+  }
+  for (int64_t r = in_squares; r < b.columns; ++r) {
+    real* const row = to + r * panel;
+    for (int64_t j = 0; j < width; ++j) row[j] = from[j * b.ld + r];
+    std::fill(row + width, row + panel, real{0});
   }
 }
 
