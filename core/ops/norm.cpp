@@ -104,6 +104,28 @@ RowStatistics row_statistics(const real* x, int64_t n, double eps, EpsPlace plac
   for (int64_t c = 0; c < columns; ++c) y[c] = s.normalized(x[c]) * (w ? w[c] + offset : 1) + (b ? b[c] : 0);
 }
 
+// Σ g (of LayerNorm alone) and Σ g⊙x̂ of one row, which adds dy⊙x̂ and dy to the sums of all rows.
+struct GradientSums {
+  real g = 0;
+  real gx = 0;
+};
+template <bool centered>
+GradientSums add_row(const real* x, const real* dy, const RowStatistics& s, const real* gain, int64_t columns, real* dw,
+                     real* db) {
+  real sum_g = 0;
+  real sum_gx = 0;
+#pragma omp simd reduction(+ : sum_g, sum_gx)
+  for (int64_t c = 0; c < columns; ++c) {
+    const real xhat = s.normalized(x[c]);
+    const real g = gain[c] * dy[c];
+    if constexpr (centered) sum_g += g;
+    sum_gx += g * xhat;
+    dw[c] += dy[c] * xhat;
+    db[c] += dy[c];
+  }
+  return {sum_g, sum_gx};
+}
+
 // ⌈partial·columns⌉, at least 1. Rounding does not make 0.07·100 eight.
 int64_t columns_seen(double partial, int64_t columns) {
   const double share = partial * static_cast<double>(columns);
@@ -171,20 +193,10 @@ Tensor normalize(const char* name, const Tensor& x, const Tensor& weight, const 
         const RowStatistics s = stats[row];
         const real* xr = in + row * columns;
         const real* dyr = dy + row * columns;
-        real sum_g = 0;
-        real sum_gx = 0;
-#pragma omp simd reduction(+ : sum_g, sum_gx)
-        for (int64_t c = 0; c < columns; ++c) {
-          const real xhat = s.normalized(xr[c]);
-          const real g = gain[c] * dyr[c];
-          if constexpr (centered) sum_g += g;
-          sum_gx += g * xhat;
-          sums[c] += dyr[c] * xhat;
-          sums[columns + c] += dyr[c];
-        }
+        const GradientSums all = add_row<centered>(xr, dyr, s, gain, columns, sums, sums + columns);
         if (!wants_x) continue;
-        const real mean_g = sum_g / static_cast<real>(columns);
-        const real mean_gx = s.slope * sum_gx / static_cast<real>(seen);
+        const real mean_g = all.g / static_cast<real>(columns);
+        const real mean_gx = s.slope * all.gx / static_cast<real>(seen);
         const GradView dxr{dx.data + row * columns, dx.accumulate};
         dxr.put(0, seen, [=](int64_t c) { return s.r * (gain[c] * dyr[c] - mean_g - s.normalized(xr[c]) * mean_gx); });
         dxr.put(seen, columns, [=](int64_t c) { return s.r * (gain[c] * dyr[c] - mean_g); });
