@@ -6,6 +6,8 @@ fail_without_torch() {
   exit 1
 }
 
+# Settings that hold OpenBLAS to an older processor's kernels: without them it chooses itself, for all that compare.
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 tuned=(MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TOP_PAD_=268435456
   GLIBC_TUNABLES=glibc.malloc.hugetlb=1)
 blas=/usr/lib/$(uname -m)-linux-gnu/openblas-openmp
