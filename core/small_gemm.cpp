@@ -102,13 +102,13 @@ void exchange(Vector& a, Vector& b, std::index_sequence<i...>) {
 
 // A square of `lanes` rows, transposed bit by bit.
 template <std::size_t step = 1>
-[[gnu::always_inline]] inline void transpose(std::array<Vector, lanes>& rows) {
+[[gnu::always_inline]] inline void transpose_square(std::array<Vector, lanes>& rows) {
   if constexpr (step < static_cast<std::size_t>(lanes)) {
 #pragma GCC unroll 16
     for (std::size_t j = 0; j < rows.size(); ++j) {
       if ((j & step) == 0) exchange<step>(rows[j], rows[j + step], std::make_index_sequence<lanes>());
     }
-    transpose<2 * step>(rows);
+    transpose_square<2 * step>(rows);
   }
 }
 
@@ -137,7 +137,7 @@ void pack_panel_transposed(ConstMatrix b, int64_t first, real* to) {
       std::array<Vector, lanes> rows;
 #pragma GCC unroll 16
       for (std::size_t j = 0; j < rows.size(); ++j) rows[j] = load(from + (half + static_cast<int64_t>(j)) * b.ld + r);
-      transpose(rows);
+      transpose_square(rows);
 #pragma GCC unroll 16
       for (std::size_t j = 0; j < rows.size(); ++j) store(to + (r + static_cast<int64_t>(j)) * panel + half, rows[j]);
     }
@@ -151,8 +151,28 @@ void pack_panel_transposed(ConstMatrix b, int64_t first, real* to) {
 
 }  // namespace
 
-Panels pack(Transpose transpose, ConstMatrix b, real* room) {
-  const bool turned = transpose == Transpose::yes;
+void transpose(ConstMatrix b, MutableMatrix to) {
+  const int64_t rows = b.rows / lanes * lanes;
+  const int64_t columns = b.columns / lanes * lanes;
+  for (int64_t row = 0; row < rows; row += lanes) {
+    for (int64_t column = 0; column < columns; column += lanes) {
+      std::array<Vector, lanes> square;
+#pragma GCC unroll 16
+      for (std::size_t j = 0; j < square.size(); ++j)
+        square[j] = load(b.data + (row + static_cast<int64_t>(j)) * b.ld + column);
+      transpose_square(square);
+#pragma GCC unroll 16
+      for (std::size_t j = 0; j < square.size(); ++j)
+        store(to.data + (column + static_cast<int64_t>(j)) * to.ld + row, square[j]);
+    }
+  }
+  for (int64_t i = 0; i < b.rows; ++i) {
+    for (int64_t j = i < rows ? columns : 0; j < b.columns; ++j) to.data[j * to.ld + i] = b.data[i * b.ld + j];
+  }
+}
+
+Panels pack(Transpose transposed, ConstMatrix b, real* room) {
+  const bool turned = transposed == Transpose::yes;
   const int64_t rows = turned ? b.columns : b.rows;
   const int64_t columns = turned ? b.rows : b.columns;
   for (int64_t first = 0; first < columns; first += panel) {

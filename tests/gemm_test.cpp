@@ -118,6 +118,7 @@ TEST_CASE("gemm agrees with a naive product in double", "[gemm]") {
                                       {65, 257, 129},
                                       {200, 90, 64},
                                       {7, 1030, 19},
+                                      {530, 37, 70},  // enough rows to turn B
                                       {4, 4, 0}}) {
           for (const GemmLibrary library : libraries) {
             INFO(m << " x " << k << " x " << n << ", leading dimensions larger by " << extra);
@@ -160,6 +161,7 @@ TEST_CASE("gemm gives the same bits with any number of threads", "[gemm][bits]")
     check_bits(library, 96, 333, 500);
     check_bits(library, 130, 777, 1000);
     check_bits(library, 513, 65, 257);
+    check_bits(library, 600, 130, 95);
     check_bits(library, 1, 4096, 300);
     check_bits(library, 300, 1, 2000);
     check_bits(library, 35, 33, 8198);  // a single tile

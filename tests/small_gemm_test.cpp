@@ -26,7 +26,7 @@ ConstMatrix matrix(const Tensor& x) {
 TEST_CASE("Small products are right for all sizes around those of registers and panels", "[core][gemm]") {
   for (const Transpose ta : {Transpose::no, Transpose::yes}) {
     for (const Transpose tb : {Transpose::no, Transpose::yes}) {
-      for (const int64_t m : {1, 2, 5, 6, 7, 8, 13, 14}) {
+      for (const int64_t m : {1, 2, 5, 6, 7, 8, 11, 12, 13, 14, 23}) {
         for (const int64_t n : {int64_t{1}, panel - 1, panel, panel + 1, 2 * panel + 3}) {
           for (const int64_t k : {0, 1, 3, 40}) {
             for (const real beta : {real{0}, real{1}}) {
@@ -66,6 +66,24 @@ TEST_CASE("Rows of a packed matrix enter products as they are", "[core][gemm]") 
   Tensor c = Tensor::zeros({4, n});
   small_gemm(Transpose::no, 1, matrix(a), panels.row_range(5, 7), 0, {c.mutable_data(), 4, n});
   CHECK(product_error({.a = matrix(a), .b = matrix(part)}, matrix(c)) <= 1);
+}
+
+TEST_CASE("Transposing puts each number where it belongs, and writes nothing else", "[core][gemm]") {
+  for (const int64_t rows : {int64_t{1}, lanes - 1, lanes, 2 * lanes + 3}) {
+    for (const int64_t columns : {int64_t{1}, lanes, lanes + 1, 3 * lanes}) {
+      const Tensor b = random_tensor({rows, columns + 2}, 1);
+      Tensor to = Tensor::full({columns, rows + 3}, 7);
+      transpose({b.data(), rows, columns, columns + 2}, {to.mutable_data(), columns, rows, rows + 3});
+      bool right = true;
+      for (int64_t j = 0; j < columns; ++j) {
+        for (int64_t i = 0; i < rows + 3; ++i) {
+          right = right && to.data()[j * (rows + 3) + i] == (i < rows ? b.data()[i * (columns + 2) + j] : 7);
+        }
+      }
+      INFO(rows << " x " << columns);
+      CHECK(right);
+    }
+  }
 }
 
 TEST_CASE("A product writes within the rows of a larger matrix only", "[core][gemm]") {
