@@ -139,7 +139,8 @@ TEST_CASE("A shard refuses a second backward pass, and shards inside a shard") {
 TEST_CASE("Shards pay for small models alone") {
   CHECK(Shards::pay(12, 12 * 64, 128, 800'000));
   CHECK_FALSE(Shards::pay(1, 64, 128, 800'000));
-  CHECK_FALSE(Shards::pay(8, 8 * 256, 384, 10'000'000));
+  CHECK(Shards::pay(8, 8 * 256, 384, 10'000'000));
+  CHECK_FALSE(Shards::pay(8, 8 * 512, 384, 10'000'000));
   CHECK_FALSE(Shards::pay(4, 4 * 64, 256, 50'000'000));
 }
 
