@@ -21,9 +21,9 @@ class Shards {
   static constexpr int count = 2;
 
   /// Is a step faster in shards? So it is for at least two sequences whose stream, tokens · width numbers, and whose
-  /// copy of the gradients are small: two threads were 1.1 to 1.3 times as fast at 2^15 … 2^17. At 2^20, with 10 million
-  /// parameters, they were 1.05 times as fast with AVX-512, and 1.13 in bf16; no faster with AVX2.
-  /// Follows from these sizes alone, so that the number of threads does not change what is computed.
+  /// copy of the gradients are small: two threads were 1.1 to 1.3 times as fast at 2^15 … 2^17. At 2^20, with 10
+  /// million parameters, they were 1.05 times as fast with AVX-512, and 1.13 in bf16; no faster with AVX2. Follows from
+  /// these sizes alone, so that the number of threads does not change what is computed.
   static bool pay(int64_t sequences, int64_t tokens, int64_t width, int64_t parameters) {
     return sequences >= count && tokens * width <= int64_t{1} << 20 && parameters <= int64_t{1} << 24;
   }
