@@ -1,6 +1,7 @@
 #include <tape/core/heap.h>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <new>
@@ -9,7 +10,6 @@ namespace tape::inline TAPE_ABI {
 
 namespace {
 
-constexpr std::size_t small_page = std::size_t{4} << 10;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
 constexpr std::size_t region_size = std::size_t{16} << 30;
 constexpr std::size_t smallest_rest = std::size_t{16} << 10;  // less is left to the piece that it would be cut from
@@ -61,10 +61,11 @@ void Heap::give(void* memory) {
 }
 
 void Heap::trim() {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   for (const auto& [piece, size] : free_) {
     const auto begin = reinterpret_cast<std::uintptr_t>(memory_of(piece));
-    const std::uintptr_t first = round_up(begin, small_page);
-    const std::uintptr_t last = (begin + size) / small_page * small_page;
+    const std::uintptr_t first = round_up(begin, page);
+    const std::uintptr_t last = (begin + size) / page * page;
     if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
     piece->held = 0;
   }
@@ -114,6 +115,7 @@ bool Heap::reserve(std::size_t bytes) {
 #ifdef MADV_HUGEPAGE
   madvise(begin, size - skipped, MADV_HUGEPAGE);  // only advice: without it there are small pages
 #endif
+  free_.reserve(1024);  // so that giving back asks for no memory
   end_ = append(nullptr, begin, 0);
   room_ = size - skipped - sizeof(Piece);
   return true;

@@ -18,8 +18,9 @@ class Heap {
  public:
   static constexpr std::size_t alignment = 64;
 
-  /// At least `bytes`, aligned to 64, not initialised; null when the system has none. The smallest waiting piece that
-  /// is large enough is used.
+  /// At least `bytes`, aligned to 64, not initialised; null when the system has none. The first waiting piece by
+  /// address that is large enough is used: what lies behind it changes nothing, so that a step that asks for what the
+  /// step before asked for, from the same start, finds everything where it was.
   void* take(std::size_t bytes);
   /// What take() gave.
   void give(void* memory);
