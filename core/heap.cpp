@@ -91,11 +91,10 @@ Heap::Piece* Heap::grow(std::size_t size) {
   room_ -= more;
   if (last) {
     remove(last);
-    last->size = size;
   } else {
     last = end_;
-    last->size = size;
   }
+  last->size = size;
   end_ = append(last, after(last), 0);
   return last;
 }

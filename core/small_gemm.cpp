@@ -112,6 +112,16 @@ template <std::size_t step = 1>
   }
 }
 
+// Writes a square of `lanes` rows transposed; the leading dimensions are those of its surroundings.
+[[gnu::always_inline]] inline void turn_square(const real* from, int64_t ld, real* to, int64_t to_ld) {
+  std::array<Vector, lanes> rows;
+#pragma GCC unroll 16
+  for (std::size_t j = 0; j < rows.size(); ++j) rows[j] = load(from + static_cast<int64_t>(j) * ld);
+  transpose_square(rows);
+#pragma GCC unroll 16
+  for (std::size_t j = 0; j < rows.size(); ++j) store(to + static_cast<int64_t>(j) * to_ld, rows[j]);
+}
+
 // One panel: columns first … first + panel - 1 of b.
 void pack_panel(ConstMatrix b, int64_t first, real* to) {
   const int64_t width = std::min(panel, b.columns - first);
@@ -134,12 +144,7 @@ void pack_panel_transposed(ConstMatrix b, int64_t first, real* to) {
   const int64_t in_squares = width == panel ? b.columns / lanes * lanes : 0;
   for (int64_t r = 0; r < in_squares; r += lanes) {
     for (int64_t half = 0; half < panel; half += lanes) {
-      std::array<Vector, lanes> rows;
-#pragma GCC unroll 16
-      for (std::size_t j = 0; j < rows.size(); ++j) rows[j] = load(from + (half + static_cast<int64_t>(j)) * b.ld + r);
-      transpose_square(rows);
-#pragma GCC unroll 16
-      for (std::size_t j = 0; j < rows.size(); ++j) store(to + (r + static_cast<int64_t>(j)) * panel + half, rows[j]);
+      turn_square(from + half * b.ld + r, b.ld, to + r * panel + half, panel);
     }
   }
   for (int64_t r = in_squares; r < b.columns; ++r) {
@@ -156,14 +161,7 @@ void transpose(ConstMatrix b, MutableMatrix to) {
   const int64_t columns = b.columns / lanes * lanes;
   for (int64_t row = 0; row < rows; row += lanes) {
     for (int64_t column = 0; column < columns; column += lanes) {
-      std::array<Vector, lanes> square;
-#pragma GCC unroll 16
-      for (std::size_t j = 0; j < square.size(); ++j)
-        square[j] = load(b.data + (row + static_cast<int64_t>(j)) * b.ld + column);
-      transpose_square(square);
-#pragma GCC unroll 16
-      for (std::size_t j = 0; j < square.size(); ++j)
-        store(to.data + (column + static_cast<int64_t>(j)) * to.ld + row, square[j]);
+      turn_square(b.data + row * b.ld + column, b.ld, to.data + column * to.ld + row, to.ld);
     }
   }
   for (int64_t i = 0; i < b.rows; ++i) {
