@@ -51,7 +51,9 @@ mv away.txt text.txt
 
 # Wrong input
 refused "DIR is required" inspect
-refused "nowhere/config.json" inspect nowhere --text a
+refused "there is no folder nowhere: give that of a run" inspect nowhere --text a
+mkdir empty
+refused "empty holds no run, empty/config.json is missing: give that of a run" inspect empty --text a
 refused "--text is empty: give at least one character" inspect gpt --text "" --out none.html
 refused "--text has 33 characters: this model reads at most 32, its context" inspect gpt --text "$(printf 'a%.0s' $(seq 33))" --out none.html
 refused '"Q"' inspect gpt --text "of Q" --out none.html
@@ -69,6 +71,8 @@ refused 'unknown language "de": choose one of en, zh, both' inspect gpt --lang d
 refused "none/here.html" inspect gpt --out none/here.html
 refused "--out gpt/model.safetensors is a file of the run in gpt" inspect gpt --text a --out gpt/model.safetensors
 cp -r gpt broken
+rm broken/model.safetensors
+refused "broken/model.safetensors is missing: train --resume broken" inspect broken --text a --out none.html
 head -c 100 gpt/model.safetensors >broken/model.safetensors
 refused "broken/model.safetensors" inspect broken --text a --out none.html
 

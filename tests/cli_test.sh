@@ -149,7 +149,7 @@ refused "--precision can not be given with --resume" train --resume low --precis
 rm -r low
 
 # A second run in its folder
-refused "already holds a run" train --text text.txt "${tiny[@]}" --out a/run
+refused "already holds a run: --force replaces it, --resume a/run continues it" train --text text.txt "${tiny[@]}" --out a/run
 echo mine >a/run/notes.txt
 ends_with 0 train --text text.txt "${tiny[@]}" --seed 5 --out a/run --force
 holds "--force replaces the run" grep -q '"seed": 5' a/run/config.json
@@ -218,7 +218,8 @@ cp another/checkpoint.safetensors mixed/
 refused "mixed/checkpoint.safetensors belongs to another run" train --resume mixed --steps $((step + 9))
 refused "--lr can not be given with --resume" train --resume stopped --lr 0.1
 refused "--force can not be given with --resume" train --resume stopped --force
-refused "there is no file none/config.json" train --resume none
+refused "there is no folder none: give that of a run" train --resume none
+refused "folder holds no run, folder/config.json is missing: give that of a run" train --resume folder
 refused "is too few" train --resume stopped --steps 3
 sed 's/line/Line/' text.txt >other.txt
 refused "other.txt is not the text that this run began with" train --resume stopped --text other.txt --steps 100000
@@ -227,6 +228,8 @@ head -c 500 stopped/checkpoint.safetensors >broken/checkpoint.safetensors
 refused "broken/checkpoint.safetensors" train --resume broken --steps 100000
 rm broken/checkpoint.safetensors
 refused "there is nothing to continue in broken" train --resume broken --steps 100000
+refused "broken already holds a run: it has no checkpoint yet, --force starts it anew, another --out keeps it" \
+  train --text text.txt "${tiny[@]}" --out broken
 rm -r broken
 
 # A loss that is not finite
@@ -279,7 +282,8 @@ code=$?
 verdict "training goes on when nobody can read what it says" $? "exit code $code"$'\n'"$(cat err)"
 
 refused "--model is required" sample
-refused "there is no file none/config.json" sample --model none
+refused "there is no folder none: give that of a run" sample --model none
+refused "folder holds no run, folder/config.json is missing: give that of a run" sample --model folder
 refused 'character "z" (U+007A) at position 6' sample --model m --prompt "line z"
 refused "not UTF-8" sample --model m --prompt "$(printf 'l\377')"
 refused "temperature" sample --model m --temperature -1
@@ -313,8 +317,12 @@ sed 's/"scheme": "pre"/"scheme": "none"/' t1/config.json | damaged config.json '
 echo '{}' | damaged tokenizer.json "m/tokenizer.json is not a tokenizer"
 head -c 50 t1/tokenizer.json | damaged tokenizer.json "m/tokenizer.json is not a tokenizer"
 sed 's/"a",//' t1/tokenizer.json | damaged tokenizer.json "not of the same run"
-rm m/model.safetensors
-refused "m/" sample --model m
+rm -r m && cp -r t1 m && rm m/model.safetensors
+refused "the run in m has no model, m/model.safetensors is missing: train --resume m goes on and writes it" sample --model m
+ends_with 0 train --resume m
+holds "a complete run gets its model again" cmp t1/model.safetensors m/model.safetensors
+rm m/model.safetensors m/checkpoint.safetensors
+refused "m/model.safetensors is missing: train --out m --force starts the run anew" sample --model m
 
 # What quickstart.sh suggests to begin with fits any text
 . "$(dirname "${BASH_SOURCE[0]}")/../examples/beginning_of.sh"

@@ -65,7 +65,7 @@ holds "of several runs, here" grep -q "残差" report.html
 refused "there is no folder none" report none
 refused "text.txt is not a folder" report text.txt
 mkdir empty
-refused "empty holds no run: empty/config.json is missing" report empty
+refused "empty holds no run, empty/config.json is missing: give that of a run" report empty
 refused "given twice" report long long/
 refused "--out bert/../bert/metrics.jsonl is a file of the run in bert" report long bert --out bert/../bert/metrics.jsonl
 refused "--out long/config.json is a file of the run in long" report long --out long/config.json

@@ -14,17 +14,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-void require_run(const std::string& folder) {
-  std::error_code ignored;
-  if (!fs::exists(folder, ignored)) throw Error(str("there is no folder ", folder));
-  if (!fs::is_directory(folder, ignored))
-    throw Error(str(folder, " is not a folder: give that of a run, as train --out makes it"));
-  const tool::RunFolder run(folder);
-  for (const std::string& file : {run.config(), run.metrics()}) {
-    if (!fs::exists(file, ignored)) throw Error(str(folder, " holds no run: ", file, " is missing"));
-  }
-}
-
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
 // "{"model": {"layers": 4}}" → ("model.layers", "4").
@@ -40,8 +29,10 @@ void flatten(const nlohmann::ordered_json& json, const std::string& prefix, Sett
 }
 
 RunData load_run(const std::string& folder) {
-  require_run(folder);
   const tool::RunFolder files(folder);
+  files.require_run();
+  if (!fs::exists(files.metrics()))
+    throw Error(str(folder, " holds no run that has begun: ", files.metrics(), " is missing"));
   RunData run{.folder = folder, .config = tool::load_config(files.config())};
   flatten(nlohmann::ordered_json::parse(tool::read_file(files.config())), "", run.settings);
   run.metrics = tool::read_metrics(files.metrics());

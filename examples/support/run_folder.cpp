@@ -21,6 +21,11 @@ fs::path first_missing(const fs::path& path) {
   return missing;
 }
 
+bool exists(const std::string& file) {
+  std::error_code ignored;
+  return fs::exists(file, ignored);
+}
+
 }  // namespace
 
 bool RunFolder::holds_run() const {
@@ -29,6 +34,26 @@ bool RunFolder::holds_run() const {
     return fs::exists(fs::symlink_status(file, ignored));
   };
   return std::ranges::any_of(files(), present);
+}
+
+bool RunFolder::can_continue() const {
+  return exists(config()) && exists(tokenizer()) && exists(checkpoint());
+}
+
+void RunFolder::require_run() const {
+  const char* const advice = ": give that of a run, as train --out makes it";
+  std::error_code ignored;
+  if (!exists(path_)) throw Error(str("there is no folder ", path_, advice));
+  if (!fs::is_directory(path_, ignored)) throw Error(str(path_, " is not a folder", advice));
+  if (!exists(config())) throw Error(str(path_, " holds no run, ", config(), " is missing", advice));
+}
+
+void RunFolder::require_model() const {
+  require_run();
+  if (exists(model())) return;
+  throw Error(str("the run in ", path_, " has no model, ", model(), " is missing: train ",
+                  can_continue() ? str("--resume ", path_, " goes on and writes it")
+                                 : str("--out ", path_, " --force starts the run anew")));
 }
 
 std::string RunFolder::same_file(const std::string& path) const {

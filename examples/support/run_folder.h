@@ -24,6 +24,11 @@ class RunFolder {
 
   /// True when the folder has a file of a run.
   bool holds_run() const;
+  /// True when it has all that a run needs to go on.
+  bool can_continue() const;
+  /// Throws Error that says what to do when there is no such folder, no run in it, or none of its model.
+  void require_run() const;
+  void require_model() const;
   /// The file of a run, the page about it included, that `path` is, by whatever way or link; empty when it is none.
   std::string same_file(const std::string& path) const;
   /// Throws Error when a page written to this file would replace a file of the run other than its report().

@@ -3,6 +3,7 @@
 namespace tape::inline TAPE_ABI::tool {
 
 SavedRun load_saved_run(const RunFolder& folder) {
+  folder.require_run();
   SavedRun run{load_config(folder.config()), CharTokenizer::load(folder.tokenizer())};
   const nn::Architecture architecture = run.config.architecture;
   const int64_t needed = vocabulary(run.tokenizer, architecture);

@@ -12,8 +12,8 @@ struct SavedRun {
   CharTokenizer tokenizer;
 };
 
-/// Reads config.json and tokenizer.json. Throws Error when one is missing or damaged, and when they are not of the same
-/// run.
+/// Reads config.json and tokenizer.json. Throws Error when there is no run, when a file is missing or damaged, and when
+/// they are not of the same run.
 SavedRun load_saved_run(const RunFolder& folder);
 
 }  // namespace tape::inline TAPE_ABI::tool

@@ -88,8 +88,7 @@ class Run {
 
   void save() {
     trainer_.save(folder_.checkpoint());
-    const optim::ValueScope scope = trainer_.evaluation();
-    nn::save(folder_.model(), trainer_.model());
+    save_model(trainer_, folder_);
     progress_.spent(clock_.lap());
   }
 
@@ -137,6 +136,11 @@ class Run {
 };
 
 }  // namespace
+
+void save_model(Trainer& trainer, const RunFolder& folder) {
+  const optim::ValueScope scope = trainer.evaluation();
+  nn::save(folder.model(), trainer.model());
+}
 
 RunResult run_training(Trainer& trainer, const RunFolder& folder) {
   return Run(trainer, folder).train();

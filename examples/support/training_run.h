@@ -21,4 +21,7 @@ struct RunResult {
 /// saved. When the loss is no longer a finite number, training stops; the metrics and the last checkpoint stay.
 RunResult run_training(Trainer& trainer, const RunFolder& folder);
 
+/// Writes the model into the folder with the values that validate: averages, where the recipe has them.
+void save_model(Trainer& trainer, const RunFolder& folder);
+
 }  // namespace tape::inline TAPE_ABI::tool

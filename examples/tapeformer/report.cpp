@@ -28,6 +28,7 @@ struct Options {
 
 // What the model of a run sees in a text, for its page.
 report::Section look_into(const tool::RunFolder& folder, const LookOptions& look, tape::lab::Language language) {
+  folder.require_model();
   return {"inspect",
           {"Attention and activations on a text", "模型在一段文本上的注意力与激活"},
           tape::inspect::sections(folder, look.request, look.selection, language)};

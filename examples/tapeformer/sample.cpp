@@ -37,6 +37,7 @@ struct Trained {
 };
 
 Trained load(const tool::RunFolder& folder) {
+  folder.require_model();
   const tool::SavedRun run = tool::load_saved_run(folder);
   Trained trained{run.config, run.tokenizer, tool::Model(run.config.architecture, run.config.model, tape::Seed{})};
   tape::nn::load(folder.model(), trained.model);

@@ -87,8 +87,10 @@ Prepared prepare_new(const TrainOptions& options) {
   const tool::RunFolder folder(options.out);
   require_other_file(folder, options.config.text.path);
   if (folder.holds_run() && !options.force) {
-    throw Error(tape::str(options.out, " already holds a run: --force replaces it, --resume ", quoted(options.out),
-                          " continues it, another --out keeps it"));
+    const std::string go_on = folder.can_continue()
+                                  ? tape::str("--force replaces it, --resume ", quoted(options.out), " continues it")
+                                  : "it has no checkpoint yet, --force starts it anew";
+    throw Error(tape::str(options.out, " already holds a run: ", go_on, ", another --out keeps it"));
   }
   tool::RunConfig config = options.config;
   const std::u32string text = tool::read_text(config.text.path);
@@ -222,6 +224,7 @@ int train(const TrainOptions& options, const std::string& program) {
   const Prepared run = options.resume.empty() ? prepare_new(options) : prepare_resumed(options);
   const int64_t steps = run.trainer->config().recipe.steps;
   if (run.trainer->steps() == steps) {
+    if (!std::filesystem::exists(run.folder.model())) tool::save_model(*run.trainer, run.folder);
     tool::say(fmt::format("the run in {} is complete, all {} steps are done; --steps can make it longer",
                           run.folder.path(), tool::grouped(steps)));
     return 0;
