@@ -40,7 +40,7 @@ printf '\n\n' >wrong.tsv
 refused "wrong.tsv has no pairs" train --arch encdec --pairs wrong.tsv --out run
 head -n 9 pairs.tsv >few.tsv
 refused "few.tsv has 9 pairs that fit a context of 64, and at least 10 are needed, of which one validates: use more pairs" train --arch encdec --pairs few.tsv --out run
-refused "pairs.tsv has 0 pairs that fit a context of 3, and at least 10 are needed, of which one validates: use more pairs or a larger context, 40 need one" \
+refused "pairs.tsv has 0 pairs that fit a context of 3, and at least 10 are needed, of which one validates: use more pairs or a larger --context, 40 need one" \
   train --arch encdec --pairs pairs.tsv --context 3 --out run
 printf 'caf\351\tcaf\n' >wrong.tsv
 refused "wrong.tsv is not UTF-8" train --arch encdec --pairs wrong.tsv --out run

@@ -12,10 +12,11 @@ holds "help has examples" grep -q "Examples:" out
 ends_with 0 lab list
 holds "the list has all experiments" test "$(grep -c 'quick .* full' out)" -ge 15
 holds "with the number of their cells" grep -qE "^gradient-depth +quick +150 cells" out
+holds "no guess of nothing for what takes a moment" grep -qE "^norm-outliers +quick .* cells +<0:01" out
 
 # A run and its page
 ends_with 0 lab run norm-outliers --out first --seeds 3 --jobs 1
-holds "the number of cells is printed before the run" bash -c "head -1 out | grep -q '1 experiments, 72 cells, 0 of them measured already'"
+holds "the number of cells is printed before the run" bash -c "head -1 out | grep -q '1 experiment, 72 cells, 0 of them measured already'"
 holds "there is a line for each cell" test "$(wc -l <first/norm-outliers.jsonl)" -eq 72
 holds "with configuration and seed" grep -q '"cell":{"norm":"layer","outlier":1,"width":64,"rows":256,"seed":1},"result":{"change":' first/norm-outliers.jsonl
 holds "and a page" grep -q "</html>" first/report.html

@@ -93,6 +93,7 @@ printf 'caf\351 au lait' >latin1.txt
 refused "latin1.txt is not UTF-8: byte 0xE9 at offset 3" train --text latin1.txt --out run
 head -c 400 text.txt >short.txt
 refused "short.txt is too short for a context of 64" train --text short.txt --out run
+refused "use a longer text or a smaller --context" train --text short.txt --out run
 refused "/dev/zero is a device" train --text /dev/zero --out run
 if [ "$(id -u)" -ne 0 ]; then
   cp text.txt locked.txt && chmod 000 locked.txt
@@ -127,6 +128,7 @@ done
 holds "a run writes nothing else" test "$(find a -type f | wc -l)" -eq 5
 holds "a run prints no control characters into a pipe" bash -c '! grep -q $'"'\\r'"' out'
 holds "a run says how good it became" grep -q "validation loss" out
+holds "one layer is no layers" grep -qE "^model .*: 1 layer, 2 heads, width 8" out
 holds "the status has all its parts" grep -qE \
   "4/4  loss [0-9.]+  val [0-9.]+  lr [0-9.e+-]+  grad [0-9.]+  [0-9.kM]+ tok/s  [0-9:]+ left" out
 holds "metrics are JSON with the expected entries" grep -qE \
@@ -285,6 +287,7 @@ refused "--model is required" sample
 refused "there is no folder none: give that of a run" sample --model none
 refused "folder holds no run, folder/config.json is missing: give that of a run" sample --model folder
 refused 'character "z" (U+007A) at position 6' sample --model m --prompt "line z"
+refused 'is not among the 22 characters that the model knows: " .0123456789aefilnotx" and 1 more' sample --model m --prompt Z
 refused "not UTF-8" sample --model m --prompt "$(printf 'l\377')"
 refused "temperature" sample --model m --temperature -1
 refused "top-k" sample --model m --top-k -1

@@ -19,7 +19,7 @@ PairBatches::PairBatches(std::vector<Pair> pairs, BatchOptions options)
   const int64_t to_validate = count / 10;
   if (to_validate == 0) {
     const std::string longer =
-        left_out_ == 0 ? "use more pairs" : str("use more pairs or a larger context, ", left_out_, " need one");
+        left_out_ == 0 ? "use more pairs" : str("use more pairs or a larger --context, ", left_out_, " need one");
     throw Error(str(options_.path, " has ", count == 1 ? "1 pair" : str(count, " pairs"), " that ",
                     count == 1 ? "fits" : "fit", " a context of ", options_.context,
                     ", and at least 10 are needed, of which one validates: ", longer));

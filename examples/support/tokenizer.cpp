@@ -10,6 +10,22 @@
 
 namespace tape::inline TAPE_ABI::tool {
 
+namespace {
+
+// The first of those that can be seen, and how many there are more: "abc" and 5 more.
+std::string shown(const std::u32string& characters) {
+  constexpr std::size_t most = 80;
+  std::u32string some;
+  for (const char32_t c : characters) {
+    const bool control = c < U' ' || (c >= 0x7F && c < 0xA1);
+    if (!control && some.size() < most) some += c;
+  }
+  const std::size_t more = characters.size() - some.size();
+  return str('"', encode_utf8(some), '"', more > 0 ? str(" and ", more, " more") : "");
+}
+
+}  // namespace
+
 CharTokenizer CharTokenizer::of(std::u32string_view text) {
   if (text.empty()) throw Error("CharTokenizer: a text without characters has no vocabulary");
   const std::set<char32_t> distinct(text.begin(), text.end());
@@ -59,7 +75,7 @@ std::vector<int32_t> CharTokenizer::encode(std::u32string_view text, const std::
     const auto found = std::ranges::lower_bound(characters_, c);
     if (found == characters_.end() || *found != c) {
       throw Error(str(source, ": character ", character_name(c), " at position ", tokens.size() + 1,
-                      " is not among the ", size(), " characters that the model knows"));
+                      " is not among the ", size(), " characters that the model knows: ", shown(characters_)));
     }
     tokens.push_back(static_cast<int32_t>(found - characters_.begin()));
   }

@@ -28,7 +28,8 @@ class CharTokenizer {
     char32_t character;
     int32_t token;
   };
-  /// Throws Error that starts with `source` and names the first unknown character and its position, counted from 1.
+  /// Throws Error that starts with `source` and names the first unknown character, its position, counted from 1,
+  /// and characters that are known.
   std::vector<int32_t> encode(std::u32string_view text, const std::string& source,
                               std::optional<Special> special = {}) const;
   /// The character of a token as UTF-8. Throws Error for a number outside 0…size()-1.

@@ -45,13 +45,18 @@ std::string environment() {
   return text;
 }
 
+// A guess of more than nothing never reads as nothing.
+std::string guessed_time(double seconds) {
+  return seconds > 0 && seconds < 0.5 ? "<0:01" : tool::clock_time(seconds);
+}
+
 void list() {
   for (const lab::Experiment& e : lab::experiments()) {
     const auto summary = [&](lab::Size size) {
       const std::vector<lab::Cell> cells = lab::cells_of(e, size, 0);
       double seconds = 0;
       for (const lab::Cell& cell : cells) seconds += e.seconds(cell);
-      return fmt::format("{:>5} cells {:>9}", cells.size(), tool::clock_time(seconds));
+      return fmt::format("{:>5} cells {:>9}", cells.size(), guessed_time(seconds));
     };
     tool::say(fmt::format("{:<20} quick {}   full {}   {}", e.name, summary(lab::Size::quick), summary(lab::Size::full),
                           e.title.en));
@@ -73,14 +78,14 @@ int run(const Options& o) {
   const lab::FolderLock lock(o.out);
   const lab::Plan plan = lab::plan_of(options);
   const char* size = o.full ? "full" : "quick";
-  tool::say(fmt::format("{}: {} experiments, {} cells, {} of them measured already; about {} for the rest, {} at once",
-                        size, options.experiments.size(), tool::grouped(plan.cells), tool::grouped(plan.done),
-                        tool::clock_time(plan.seconds_left / options.jobs), options.jobs));
+  tool::say(fmt::format("{}: {}, {}, {} of them measured already; about {} for the rest, {} at once", size,
+                        tool::counted(std::ssize(options.experiments), "experiment"), tool::counted(plan.cells, "cell"),
+                        tool::grouped(plan.done), guessed_time(plan.seconds_left / options.jobs), options.jobs));
   const lab::RunResult result = lab::run(options, lock);
   lab::remember(o.out, {size, plan.cells, result.measured, options.jobs, result.seconds, environment()});
   const std::string page = o.out + "/report.html";
   tape::atomic_write_file(page, lab::report(o.out, language));
-  tool::say(fmt::format("{} cells measured in {}", tool::grouped(result.measured), tool::clock_time(result.seconds)));
+  tool::say(fmt::format("{} measured in {}", tool::counted(result.measured, "cell"), tool::clock_time(result.seconds)));
   tool::say("page      " + page);
   if (o.markdown) {
     lab::write_markdown(o.out, language);

@@ -47,13 +47,13 @@ void introduce(const Prepared& run) {
   const tool::Recipe& r = config.recipe;
   const bool encdec = tool::learns_pairs(config.architecture);
   const auto parameters = static_cast<double>(tape::nn::count_parameters(run.trainer->model()));
-  tool::say(fmt::format("{}     {}: {}, {} different characters", encdec ? "pairs" : "text ", config.text.path,
-                        run.trainer->data().description(), run.tokenizer.size()));
-  tool::say(
-      fmt::format("model     {}, {} parameters: {} layers, {} heads, width {}, context {}",
-                  tool::name_of(config.architecture), tool::short_number(parameters),
-                  encdec ? fmt::format("{} + {}", m.layers, tape::nn::decoder_layers(m)) : std::to_string(m.layers),
-                  m.heads, m.width, m.context));
+  tool::say(fmt::format("{}     {}: {}, {}", encdec ? "pairs" : "text ", config.text.path,
+                        run.trainer->data().description(), tool::counted(run.tokenizer.size(), "different character")));
+  tool::say(fmt::format(
+      "model     {}, {} parameters: {}, {}, width {}, context {}", tool::name_of(config.architecture),
+      tool::short_number(parameters),
+      encdec ? fmt::format("{} + {} layers", m.layers, tape::nn::decoder_layers(m)) : tool::counted(m.layers, "layer"),
+      tool::counted(m.heads, "head"), m.width, m.context));
   tool::say(fmt::format("          scheme {}, norm {}, activation {}, positions {}, {} head", name_of(m.scheme),
                         name_of(m.norm.kind), name_of(m.activation), name_of(m.positions), m.tied ? "tied" : "untied"));
   const std::string rows = encdec ? "pairs" : fmt::format("x {} characters", m.context);
