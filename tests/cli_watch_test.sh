@@ -80,6 +80,14 @@ refused "none/page.html" report long --out none/page.html
 cp -r long damaged && echo "{" >>damaged/watch.jsonl
 refused "damaged/watch.jsonl, line 152 is damaged" report damaged
 
+cp -r long cut && head -c 500 long/model.safetensors >cut/model.safetensors && : >cut/metrics.jsonl
+ends_with 0 report cut
+holds "a page all the same" grep -q "</html>" cut/report.html
+holds "with a warning of the model" grep -q "^tapeformer: warning: safetensors file cut/model.safetensors: .* cut short" err
+holds "and one of the course" grep -q "^tapeformer: warning: cut/metrics.jsonl has no complete line" err
+ends_with 0 report long
+holds "no warning of a run that is whole" test ! -s err
+
 # Wrong input
 refused "--watch: EVERY must be a number of steps, it is often" "${small[@]}" --watch often --out run
 refused "--watch: EVERY must be a number of steps, it is -3" "${small[@]}" --watch=-3 --out run

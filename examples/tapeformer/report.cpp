@@ -1,10 +1,13 @@
 // tapeformer report: a page about one run, or about several side by side.
+#include <filesystem>
+#include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include <tape/core/atomic_file.h>
 #include <tape/core/error.h>
+#include <tape/core/safetensors.h>
 #include <tape/examples/report/page.h>
 #include <tape/examples/support/run_folder.h>
 #include <tape/examples/support/screen.h>
@@ -34,6 +37,18 @@ report::Section look_into(const tool::RunFolder& folder, const LookOptions& look
           tape::inspect::sections(folder, look.request, look.selection, language)};
 }
 
+// What is wrong with a run, though there is a page of it.
+void warn_of(const report::RunData& run) {
+  const auto warn = [](const std::string& what) { std::cerr << "tapeformer: warning: " << what << '\n'; };
+  const tool::RunFolder files(run.folder);
+  if (run.metrics.empty()) warn(files.metrics() + " has no complete line: the page shows nothing of the run's course");
+  try {
+    if (std::filesystem::exists(files.model())) tape::SafetensorsFile::open(files.model());
+  } catch (const tape::Error& error) {
+    warn(error.what());
+  }
+}
+
 int write_report(const Options& options) {
   const tape::lab::Language language = tape::lab::language(options.language);
   const std::vector<report::RunData> runs = report::load_runs(options.folders);
@@ -47,6 +62,7 @@ int write_report(const Options& options) {
   tape::atomic_write_file(file, report::page(sections, language));
   tool::say("page      " + file);
   for (const report::RunData& run : runs) {
+    warn_of(run);
     if (run.watch.empty()) tool::say(run.folder + " was not watched: train with --watch to see inside its layers");
   }
   return 0;
