@@ -22,7 +22,7 @@ refused "--text is for gpt and bert" train --text text.txt --pairs pairs.tsv --a
 refused "--pairs is required" train --arch encdec
 refused "--text is required" train --arch bert
 refused "--decoder-layers is for --arch encdec" train --text text.txt --decoder-layers 3
-refused "decoder_layers must be at least 0" "${encdec[@]}" --decoder-layers -1 --out run
+misused "--decoder-layers must be at least 0" "${encdec[@]}" --decoder-layers -1 --out run
 
 # Files of pairs
 refused "there is no file none.tsv" train --arch encdec --pairs none.tsv --out run
@@ -127,17 +127,17 @@ ends_with 0 sample --model g --tokens 5
 ends_with 0 train --text text.txt "${shape[@]}" --width 8 --context 16 --steps 3 --out u --norm-unit-offset --positions relative \
   --relative-buckets 8 --relative-max-distance 10
 holds "config.json has the buckets" grep -q '"relative_buckets": 8' u/config.json
-refused "norm scale: eps_place can only be outside for layer and rms" \
+misused "--norm scale: --norm-eps-place can only be outside for layer and rms" \
   train --text text.txt "${shape[@]}" --norm scale --norm-eps-place outside --out run
-refused "norm layer: partial is for rms" train --text text.txt "${shape[@]}" --norm-partial 0.5 --out run
-refused "this scheme weighs skip against branch" \
+misused "--norm layer: --norm-partial is for rms" train --text text.txt "${shape[@]}" --norm-partial 0.5 --out run
+misused "tapeformer: --scheme deepnorm and --norm dyt do not go together: this scheme weighs skip against branch" \
   train --text text.txt "${shape[@]}" --scheme deepnorm --norm dyt --out run
-refused "attention_scale must be" train --text text.txt "${shape[@]}" --attention-scale -1 --out run
+misused "--attention-scale must be" train --text text.txt "${shape[@]}" --attention-scale -1 --out run
 refused "unknown rotary layout" train --text text.txt "${shape[@]}" --rotary-layout both --out run
-refused "decoder_layers must be at most" "${encdec[@]}" --decoder-layers 9000000000000000000 --out run
+misused "--decoder-layers must be at most" "${encdec[@]}" --decoder-layers 9000000000000000000 --out run
 refused "GiB of memory" "${encdec[@]}" --decoder-layers 900000000 --out run
 refused "GiB of memory" train --text text.txt "${shape[@]}" --experts 900000000 --out run
-refused "experts must be at most" train --text text.txt "${shape[@]}" --experts 9000000000000000000 --out run
+misused "--experts must be at most" train --text text.txt "${shape[@]}" --experts 9000000000000000000 --out run
 refused "--experts-per-token must be from 1 to --experts 2, it is 3" train --text text.txt "${shape[@]}" --experts 2 --experts-per-token 3 --out run
 
 # Options that would change nothing, and values that are none
@@ -175,16 +175,18 @@ for option in "--scheme olmo2 --qk-norm head" "--scheme olmo2 --qk-norm none" "-
 done
 ends_with 0 train --text text.txt "${shape[@]}" --width 8 --context 16 --steps 1 --scheme olmo2 --qk-norm full --out same
 ends_with 0 train --text text.txt "${shape[@]}" --width 8 --context 16 --steps 1 --scheme t-fixup --qk-norm head --norm rms --out normed
-refused "norm layer: eps must be a finite number of at least 0, it is inf" \
+misused "--norm layer: --norm-eps must be a finite number of at least 0, it is inf" \
   train --text text.txt "${shape[@]}" --norm-eps inf --out run
-refused "norm dyt: alpha must be a finite number above 0, it is nan" \
+misused "--norm dyt: --norm-alpha must be a finite number above 0, it is nan" \
   train --text text.txt "${shape[@]}" --norm dyt --norm-alpha nan --out run
-refused "norm layer: partial must be above 0 and at most 1, it is 2" \
+misused "--norm layer: --norm-partial must be above 0 and at most 1, it is 2" \
   train --text text.txt "${shape[@]}" --norm-partial 2 --out run
 refused "--seed: must be at least 0, it is -1" train --text text.txt "${shape[@]}" --seed -1 --out run
 refused "--seed: must be at least 0, it is -1" sample --model g --seed -1
+misused "--scheme rezero and --embedding-norm do not go together" \
+  train --text text.txt "${shape[@]}" --scheme rezero --embedding-norm --out run
 refused "--norm-bias: 2 not in" train --text text.txt "${shape[@]}" --norm-bias 2 --out run
-refused "recompute with a mixture of experts that has a balance loss" \
+misused "--recompute and --experts 2 do not go together: a block that is computed again" \
   train --text text.txt "${shape[@]}" --experts 2 --recompute --out run
 ends_with 0 train --text text.txt "${shape[@]}" --width 8 --context 16 --steps 2 --experts 2 --balance 0 --recompute --out free
 ends_with 0 train --text text.txt "${shape[@]}" --width 8 --context 16 --steps 2 --experts 1 --out alone
@@ -195,14 +197,14 @@ ends_with 0 "${encdec[@]}" --width 8 --context 100000000 --steps 1 --positions n
 ends_with 0 "${bert[@]}" --width 8 --steps 2 --out keep
 cksum keep/* >keep.before
 for setting in "--relative-buckets 3" "--relative-buckets 2" "--relative-max-distance 8"; do
-  refused "relative_" "${bert[@]}" --width 8 --positions relative $setting --out keep --force
-  refused "relative_" "${encdec[@]}" --width 8 --context 8 --positions relative $setting --out keep --force
+  misused "--relative-" "${bert[@]}" --width 8 --positions relative $setting --out keep --force
+  misused "--relative-" "${encdec[@]}" --width 8 --context 8 --positions relative $setting --out keep --force
 done
-refused "relative_max_distance must be at least 17" "${encdec[@]}" --width 8 --positions relative --relative-max-distance 16 --out keep --force
-refused "relative_max_distance must be at least 17" \
+misused "--relative-max-distance must be at least 17" "${encdec[@]}" --width 8 --positions relative --relative-max-distance 16 --out keep --force
+misused "--relative-max-distance must be at least 17" \
   train --text text.txt "${shape[@]}" --width 8 --context 16 --positions relative --relative-max-distance 16 --out keep --force
-refused "softcap must be 0 or from 1e-6 to 1e6" "${bert[@]}" --width 8 --softcap inf --out keep --force
-refused "attention_scale must be 0 or from 1e-6 to 1e6" "${bert[@]}" --width 8 --attention-scale 1e300 --out keep --force
+misused "--softcap must be 0 or from 1e-6 to 1e6" "${bert[@]}" --width 8 --softcap inf --out keep --force
+misused "--attention-scale must be 0 or from 1e-6 to 1e6" "${bert[@]}" --width 8 --attention-scale 1e300 --out keep --force
 cksum keep/* >keep.after
 holds "the run that was there is untouched" cmp keep.before keep.after
 
@@ -226,8 +228,9 @@ ends_with 0 schemes keel --norm rms --json
 holds "JSON has the constant" grep -q '"alpha": 24.0' out
 ends_with 0 schemes --json
 holds "JSON has the norms" grep -q '"title": "ScaleNorm"' out
-refused 'unknown scheme "before"' schemes before
-ends_with 2 schemes before
+misused 'tapeformer: unknown scheme "before": choose one of post, pre' schemes before
+misused 'tapeformer: unknown scheme "depnorm": did you mean deepnorm?' schemes depnorm
+misused 'unknown norm "RMSNorm": did you mean rms?' schemes --norm RMSNorm
 refused 'unknown scheme ""' schemes ""
 refused "--layers: must be from 1 to 100000, it is 0" schemes --layers 0
 refused "--layers" schemes --layers 0

@@ -54,22 +54,22 @@ refused "DIR is required" inspect
 refused "there is no folder nowhere: give that of a run" inspect nowhere --text a
 mkdir empty
 refused "empty holds no run, empty/config.json is missing: give that of a run" inspect empty --text a
-refused "--text is empty: give at least one character" inspect gpt --text "" --out none.html
-refused "--text has 33 characters: this model reads at most 32, its context" inspect gpt --text "$(printf 'a%.0s' $(seq 33))" --out none.html
+misused "--text is empty: give at least one character" inspect gpt --text "" --out none.html
+misused "--text has 33 characters: this model reads at most 32, its context" inspect gpt --text "$(printf 'a%.0s' $(seq 33))" --out none.html
 refused '"Q"' inspect gpt --text "of Q" --out none.html
-refused "--text" inspect gpt --text "$(printf 'caf\351')" --out none.html
-refused "--mask is for a bert: this model is a gpt" inspect gpt --text "a" --mask "*" --out none.html
-refused "--mask must be one character, it has 2" inspect bert --text "a" --mask "**" --out none.html
-refused "--target is for an encdec: this model is a bert, which reads --text alone" inspect bert --text a --target b --out none.html
-refused "--target needs --text" inspect encdec --target AB --out none.html
-refused "--target has 8 characters: this model reads at most 7, and a token before them" inspect encdec --text ab --target AB1AB1AB --out none.html
-refused "--text has 9 characters: this model reads at most 8" inspect encdec --text ab1ab1ab1 --out none.html
-refused "--layers 3: this model has layers 0 to 2" inspect gpt --layers 0,3 --out none.html
-refused "--heads 7: this model has heads 0 to 1" inspect gpt --heads 7 --out none.html
-refused "--layers" inspect gpt --layers x --out none.html
-refused 'unknown language "de": choose one of en, zh, both' inspect gpt --lang de --out none.html
+misused "--text" inspect gpt --text "$(printf 'caf\351')" --out none.html
+misused "--mask is for a bert: this model is a gpt" inspect gpt --text "a" --mask "*" --out none.html
+misused "--mask must be one character, it has 2" inspect bert --text "a" --mask "**" --out none.html
+misused "--target is for an encdec: this model is a bert, which reads --text alone" inspect bert --text a --target b --out none.html
+misused "--target needs --text" inspect encdec --target AB --out none.html
+misused "--target has 8 characters: this model reads at most 7, and a token before them" inspect encdec --text ab --target AB1AB1AB --out none.html
+misused "--text has 9 characters: this model reads at most 8" inspect encdec --text ab1ab1ab1 --out none.html
+misused "--layers 3: this model has layers 0 to 2" inspect gpt --layers 0,3 --out none.html
+misused "--heads 7: this model has heads 0 to 1" inspect gpt --heads 7 --out none.html
+misused "--layers" inspect gpt --layers x --out none.html
+misused '--lang: unknown language "de": choose one of en, zh, both' inspect gpt --lang de --out none.html
 refused "none/here.html" inspect gpt --out none/here.html
-refused "--out gpt/model.safetensors is a file of the run in gpt" inspect gpt --text a --out gpt/model.safetensors
+misused "--out gpt/model.safetensors is a file of the run in gpt" inspect gpt --text a --out gpt/model.safetensors
 cp -r gpt broken
 rm broken/model.safetensors
 refused "broken/model.safetensors is missing: train --resume broken" inspect broken --text a --out none.html

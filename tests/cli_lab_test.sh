@@ -60,13 +60,14 @@ holds "and has a page" test -s stopped/report.html
 
 # Wrong input
 refused "lab" lab
-refused 'unknown experiment "rmsnrom": did you mean rmsnorm? Choose one of' lab run rmsnrom --out none
-refused 'unknown experiment "gradients": choose one of gradient-depth' lab run gradients --out none
+misused 'unknown command "rnu": did you mean run? Choose one of list, run, all' lab rnu norm-outliers
+misused 'tapeformer: unknown experiment "rmsnrom": did you mean rmsnorm? Choose one of' lab run rmsnrom --out none
+misused 'unknown experiment "gradients": choose one of gradient-depth' lab run gradients --out none
 refused "NAME" lab run --out none
 refused "exclude each other" lab all --quick --full --out none
 refused "--seeds" lab all --seeds 0 --out none
 refused "--jobs" lab all --jobs 0 --out none
-refused 'unknown language "de": choose one of en, zh, both' lab run norm-outliers --lang de --out none
+misused '--lang: unknown language "de": choose one of en, zh, both' lab run norm-outliers --lang de --out none
 touch file
 refused "file/lab" lab run norm-outliers --seeds 1 --out file/lab
 sed -i '3s/"version":1/"version":7/' again/norm-outliers.jsonl

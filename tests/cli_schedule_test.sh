@@ -63,41 +63,41 @@ ends_with 0 schedule --log-y --title 'lr < 1 & "more"' --plot log.svg
 holds "the same schedule gives the same picture" cmp before.svg log.svg
 
 # Wrong input
-refused 'unknown schedule "up": choose one of constant, linear, cosine' schedule --schedule up
-refused 'unknown schedule "up"' schedule --compare linear,up
+misused 'unknown schedule "up": choose one of constant, linear, cosine' schedule --schedule up
+misused 'unknown schedule "up"' schedule --compare linear,up
 ends_with 2 schedule --schedule up
-refused 'unknown schedule "wsd-sqrt": did you mean wsd_sqrt? Choose one of' schedule --compare linear,wsd-sqrt
-refused "--log-y would change nothing here: it is for --plot" schedule --log-y
-refused "--title would change nothing here: it is for --plot" schedule --title rates
-refused "--beta2 would change nothing here: it is for --warmup untuned" schedule --beta2 7
-refused "--beta2 would change nothing here" schedule --warmup 10 --beta2 0.9
-refused "untuned_warmup: beta2" schedule --warmup untuned --beta2 7
-refused "--min-lr would change nothing here" schedule --schedule constant --min-lr 0
-refused "--min-lr would change nothing here" schedule --schedule noam --compare step,inverse_sqrt --min-lr 0
+misused 'unknown schedule "wsd-sqrt": did you mean wsd_sqrt? Choose one of' schedule --compare linear,wsd-sqrt
+misused "--log-y would change nothing here: it is for --plot" schedule --log-y
+misused "--title would change nothing here: it is for --plot" schedule --title rates
+misused "--beta2 would change nothing here: it is for --warmup untuned" schedule --beta2 7
+misused "--beta2 would change nothing here" schedule --warmup 10 --beta2 0.9
+misused "--beta2 must be" schedule --warmup untuned --beta2 7
+misused "--min-lr would change nothing here" schedule --schedule constant --min-lr 0
+misused "--min-lr would change nothing here" schedule --schedule noam --compare step,inverse_sqrt --min-lr 0
 ends_with 0 schedule --schedule constant --compare linear --min-lr 0
-refused "--compare names cosine a second time" schedule --compare cosine
-refused "at most 8 schedules can be compared" schedule --compare \
+misused "--compare names cosine a second time" schedule --compare cosine
+misused "--compare: at most 8 schedules can be compared" schedule --compare \
   linear,wsd,one_cycle,inverse_sqrt,cosine_restarts,step,wsd_sqrt,noam --plot many.svg
-refused "steps must be at least 1" schedule --steps 0
-refused "--steps" schedule --steps many
-refused "warmup must not be longer than the run of 2000 steps" schedule --warmup 2001
-refused "warmup must be at least 0" schedule --warmup -1
-refused 'warmup must be a number of steps or "untuned", it is "long"' schedule --warmup long
-refused "warmup must be at least 1 with the noam schedule" schedule --schedule noam --warmup 0
-refused "beta2" schedule --warmup untuned --beta2 1
-refused "lr must be" schedule --lr 0
-refused "lr must be" schedule --lr nan
-refused "min-lr must be" schedule --min-lr 1
-refused "min-lr must be above 0 with the exponential schedule" schedule --schedule exponential --min-lr 0
-refused "--plot must not be empty" schedule --plot ""
-refused "--csv must not be empty" schedule --csv ""
-refused "must not name the same file" schedule --plot same --csv same
-refused "too many" schedule --steps 1000000000 --csv huge.csv
-refused "--title is not UTF-8" schedule --title "$(printf 'l\377')" --plot title.svg
+misused "--steps must be at least 1" schedule --steps 0
+misused "--steps" schedule --steps many
+misused "--warmup must not be longer than the run of 2000 steps" schedule --warmup 2001
+misused "--warmup must be at least 0" schedule --warmup -1
+misused '--warmup must be a number of steps or "untuned", it is "long"' schedule --warmup long
+misused "--warmup must be at least 1 with the noam schedule" schedule --schedule noam --warmup 0
+misused "beta2" schedule --warmup untuned --beta2 1
+misused "--lr must be" schedule --lr 0
+misused "--lr must be" schedule --lr nan
+misused "--min-lr must be" schedule --min-lr 1
+misused "--min-lr must be above 0 with the exponential schedule" schedule --schedule exponential --min-lr 0
+misused "--plot must not be empty" schedule --plot ""
+misused "--csv must not be empty" schedule --csv ""
+misused "must not name the same file" schedule --plot same --csv same
+misused "too many" schedule --steps 1000000000 --csv huge.csv
+misused "--title is not UTF-8" schedule --title "$(printf 'l\377')" --plot title.svg
 refused "none/rates.svg" schedule --plot none/rates.svg
 mkdir folder
 refused "folder" schedule --plot folder
-refused "--colour" schedule --colour red
+misused "--colour" schedule --colour red
 
 # Training
 for i in $(seq 60); do echo "line $i of a text."; done | head -c 1200 >text.txt
@@ -107,7 +107,7 @@ for name in cosine_restarts square_root wsd_cosine wsd_sqrt wsd_exponential one_
 done
 ends_with 0 train --text text.txt "${shape[@]}" --steps 100 --warmup untuned --beta2 0.95 --out untuned
 holds "training takes an untuned warm-up" grep -q '"warmup": 40' untuned/config.json
-refused "warmup can not be untuned with sgd" train --text text.txt --optimizer sgd --warmup untuned --out refused
+misused "--warmup can not be untuned with sgd" train --text text.txt --optimizer sgd --warmup untuned --out refused
 
 rates() { sed -E 's/.*"step":([0-9]+).*"lr":([^,]*),.*/\1 \2/' "$1/metrics.jsonl" | grep -v '^{'; }
 listens=("${shape[@]}" --schedule plateau --warmup 2 --eval-every 2 --eval-windows 4)

@@ -24,62 +24,73 @@ holds "the version names who computes products" grep -qE "^products +(oneDNN [0-
 holds "the version names compiler and BLAS" grep -qE "^BLAS .*OpenBLAS" out
 
 # Command lines that make no sense
-refused "A command, train, sample, inspect, report, schedule, schemes or lab, is required"
-refused 'unknown command "paint": choose one of train, sample, inspect, schedule, schemes, lab, report' paint
-refused 'unknown command "trian": did you mean train? Choose one of train, sample' trian --text text.txt
-refused "--text is required" train
-refused "--colour" train --text text.txt --colour red
-refused "--layers" train --text text.txt --layers many
-refused "--layers" train --text text.txt --layers
-refused 'unknown scheme "before": choose one of post, pre, deepnorm' train --text text.txt --scheme before
-refused 'unknown scheme "DeepNrom": did you mean deepnorm? Choose one of post, pre' train --text text.txt --scheme DeepNrom
-refused 'unknown norm "batch": choose one of layer, rms' train --text text.txt --norm batch
-refused 'unknown precision "fp8": choose one of f32, bf16, bf16-emulated' train --text text.txt --precision fp8
-refused "unknown activation" train --text text.txt --activation step
-refused "unknown positions" train --text text.txt --positions absolute
-refused "unknown optimizer" train --text text.txt --optimizer adagrad
-refused 'unknown decay "some": choose one of coupled, independent' train --text text.txt --decay some
-refused "unknown schedule" train --text text.txt --schedule up
+misused "A command, train, sample, inspect, report, schedule, schemes or lab, is required"
+misused 'unknown command "paint": choose one of train, sample, inspect, schedule, schemes, lab, report' paint
+misused 'unknown command "trian": did you mean train? Choose one of train, sample' trian --text text.txt
+misused "--text is required" train
+misused "unknown option --colour (see tapeformer train --help)" train --text text.txt --colour red
+misused "unknown option --layer: did you mean --layers? (see tapeformer train --help)" train --text text.txt --layer 3
+misused "unknown option --kv_heads: did you mean --kv-heads?" train --text text.txt --kv_heads=2
+misused "unknown option --verson: did you mean --version?" --verson
+misused "unknown option --modle: did you mean --model?" sample --modle m
+misused 'unexpected "q"; --model is required (see tapeformer sample --help)' sample q
+misused 'unexpected "q" (see tapeformer sample --help)' sample --model m q
+misused "--layers" train --text text.txt --layers many
+misused "--layers" train --text text.txt --layers
+misused 'unknown scheme "before": choose one of post, pre, deepnorm' train --text text.txt --scheme before
+misused 'unknown scheme "DeepNrom": did you mean deepnorm? Choose one of post, pre' train --text text.txt --scheme DeepNrom
+misused 'unknown scheme "Pre-LN": did you mean pre? Choose' train --text text.txt --scheme Pre-LN
+misused 'unknown norm "rmsnorm": did you mean rms? Choose one of layer, rms' train --text text.txt --norm rmsnorm
+misused 'unknown norm "batch": choose one of layer, rms' train --text text.txt --norm batch
+misused 'unknown precision "fp8": choose one of f32, bf16, bf16-emulated' train --text text.txt --precision fp8
+misused "unknown activation" train --text text.txt --activation step
+misused "unknown positions" train --text text.txt --positions absolute
+misused "unknown optimizer" train --text text.txt --optimizer adagrad
+misused 'unknown decay "some": choose one of coupled, independent' train --text text.txt --decay some
+misused "unknown schedule" train --text text.txt --schedule up
 
 # Values out of range
-refused "width 130 must be a positive multiple of heads 4" train --text text.txt --width 130 --out run
-refused "layers must be at least 1" train --text text.txt --layers 0 --out run
-refused "heads must be at least 1" train --text text.txt --heads -1 --out run
-refused "width must be at least 1" train --text text.txt --width 0 --out run
-refused "context must be at least 1" train --text text.txt --context 0 --out run
-refused "hidden must not be negative" train --text text.txt --hidden -8 --out run
-refused "dropout must be" train --text text.txt --dropout 1.5 --out run
-refused "decay independent is for adamw, not for lion" train --text text.txt --optimizer lion --decay independent --out run
-refused "only adam and adamw" train --text text.txt --optimizer muon --no-bias-correction --out run
-refused "ema must be at least 0 (none) and below 1, it is 1" train --text text.txt --ema 1 --out run
-refused "ema is not for schedule-free" train --text text.txt --optimizer schedule-free --ema 0.9 --out run
-refused "lion: beta2 must be" train --text text.txt --optimizer lion --beta2 2 --out run
-refused "steps must be at least 1" train --text text.txt --steps 0 --out run
-refused "batch must be at least 1" train --text text.txt --batch 0 --out run
-refused "lr must be" train --text text.txt --lr -1 --out run
-refused "lr must be" train --text text.txt --lr nan --out run
-refused "min-lr must be" train --text text.txt --min-lr 1 --out run
-refused "warmup must" train --text text.txt --warmup 5000 --out run
-refused "beta1" train --text text.txt --beta1 1 --out run
-refused "weight_decay" train --text text.txt --weight-decay -1 --out run
-refused "clip must be" train --text text.txt --clip -1 --out run
-refused "log-every must be at least 1" train --text text.txt --log-every 0 --out run
-refused "--threads: must be from 1 to 1024, it is 0" train --text text.txt --threads 0 --out run
-refused "--threads: must be from 1 to 1024, it is 99999999999" sample --model run --threads 99999999999
-refused "rotary positions need an even head size" train --text text.txt --width 12 --heads 4 --positions rotary --out run
-refused "GiB of memory" train --text text.txt --width 1000000 --out run
-refused "GiB of memory" train --text text.txt --layers 999999999 --out run
-refused "layers must be at most" train --text text.txt --layers 9223372036854775807 --out run
+misused "tapeformer: --width 130 must be a positive multiple of --heads 4" train --text text.txt --width 130 --out run
+misused "tapeformer: --layers must be at least 1, it is 0 (see tapeformer train --help)" train --text text.txt --layers 0 --out run
+misused "--heads must be at least 1" train --text text.txt --heads -1 --out run
+misused "--width must be at least 1" train --text text.txt --width 0 --out run
+misused "--context must be at least 1" train --text text.txt --context 0 --out run
+misused "--hidden must not be negative" train --text text.txt --hidden -8 --out run
+misused "--dropout must be" train --text text.txt --dropout 1.5 --out run
+misused "--decay independent is for adamw, not for lion" train --text text.txt --optimizer lion --decay independent --out run
+misused "--no-bias-correction: only adam and adamw can do without, not muon" train --text text.txt --optimizer muon --no-bias-correction --out run
+misused "--ema must be at least 0 (none) and below 1, it is 1" train --text text.txt --ema 1 --out run
+misused "--ema is not for schedule-free" train --text text.txt --optimizer schedule-free --ema 0.9 --out run
+misused "--beta2 must be" train --text text.txt --optimizer lion --beta2 2 --out run
+misused "--steps must be at least 1" train --text text.txt --steps 0 --out run
+misused "--batch must be at least 1" train --text text.txt --batch 0 --out run
+misused "--eval-windows must be" train --text text.txt --eval-windows 0 --out run
+misused "--kv-heads 3" train --text text.txt --kv-heads 3 --out run
+misused "--window must" train --text text.txt --window -1 --out run
+misused "--lr must be" train --text text.txt --lr -1 --out run
+misused "--lr must be" train --text text.txt --lr nan --out run
+misused "--min-lr must be" train --text text.txt --min-lr 1 --out run
+misused "--warmup must" train --text text.txt --warmup 5000 --out run
+misused "--beta1 must be" train --text text.txt --beta1 1 --out run
+misused "--weight-decay must be" train --text text.txt --weight-decay -1 --out run
+misused "--clip must be" train --text text.txt --clip -1 --out run
+misused "--log-every must be at least 1" train --text text.txt --log-every 0 --out run
+misused "--threads: must be from 1 to 1024, it is 0" train --text text.txt --threads 0 --out run
+misused "--threads: must be from 1 to 1024, it is 99999999999" sample --model run --threads 99999999999
+misused "rotary positions need an even head size, but --width 12 over" train --text text.txt --width 12 --heads 4 --positions rotary --out run
+misused "--layers 4, --width 1000000, --batch 12 and --context 64 need at least" train --text text.txt --width 1000000 --out run
+misused "GiB of memory" train --text text.txt --layers 999999999 --out run
+misused "--layers must be at most" train --text text.txt --layers 9223372036854775807 --out run
 
 # Whole numbers
-refused "--layers: must be at most 9223372036854775807, it is 99999999999999999999" \
+misused "--layers: must be at most 9223372036854775807, it is 99999999999999999999" \
   train --text text.txt --layers 99999999999999999999 --out run
-refused "--layers: must be at least -9223372036854775808, it is -99999999999999999999" \
+misused "--layers: must be at least -9223372036854775808, it is -99999999999999999999" \
   train --text text.txt --layers -99999999999999999999 --out run
-refused "--seed: must be at most 18446744073709551615, it is 18446744073709551616" \
+misused "--seed: must be at most 18446744073709551615, it is 18446744073709551616" \
   train --text text.txt --seed 18446744073709551616 --out run
 for number in many 3.5 0x10 1e3 4x +4 --4; do
-  refused "--steps: must be a whole number in decimal digits, it is $number" \
+  misused "--steps: must be a whole number in decimal digits, it is $number" \
     train --text text.txt "--steps=$number" --out run
 done
 
@@ -223,6 +234,8 @@ refused "--force can not be given with --resume" train --resume stopped --force
 refused "there is no folder none: give that of a run" train --resume none
 refused "folder holds no run, folder/config.json is missing: give that of a run" train --resume folder
 refused "is too few" train --resume stopped --steps 3
+misused "--steps must be at least 1" train --resume stopped --steps 0
+misused "--log-every must be at least 1" train --resume stopped --log-every 0
 sed 's/line/Line/' text.txt >other.txt
 refused "other.txt is not the text that this run began with" train --resume stopped --text other.txt --steps 100000
 cp -r stopped broken
@@ -283,16 +296,16 @@ code=$?
 [ $code -eq 0 ] && cmp -s unread/model.safetensors m/model.safetensors
 verdict "training goes on when nobody can read what it says" $? "exit code $code"$'\n'"$(cat err)"
 
-refused "--model is required" sample
+misused "--model is required" sample
 refused "there is no folder none: give that of a run" sample --model none
 refused "folder holds no run, folder/config.json is missing: give that of a run" sample --model folder
-refused 'character "z" (U+007A) at position 6' sample --model m --prompt "line z"
-refused 'is not among the 22 characters that the model knows: " .0123456789aefilnotx" and 1 more' sample --model m --prompt Z
-refused "not UTF-8" sample --model m --prompt "$(printf 'l\377')"
-refused "temperature" sample --model m --temperature -1
-refused "top-k" sample --model m --top-k -1
-refused "tokens" sample --model m --tokens -1
-refused "--tokens" sample --model m --tokens 3.5
+misused '--prompt: character "z" (U+007A) at position 6' sample --model m --prompt "line z"
+misused 'is not among the 22 characters that the model knows: " .0123456789aefilnotx" and 1 more' sample --model m --prompt Z
+misused "--prompt is not UTF-8" sample --model m --prompt "$(printf 'l\377')"
+misused "--temperature must be a number of at least 0, it is -1" sample --model m --temperature -1
+misused "--top-k must be at least 0" sample --model m --top-k -1
+misused "--tokens must be at least 0, it is -3" sample --model m --tokens -3
+misused "--tokens" sample --model m --tokens 3.5
 refused "--top-k would change nothing here: it is for --temperature above 0" sample --model m --temperature 0 --top-k 3
 refused "--seed would change nothing here: it is for --temperature above 0" sample --model m --temperature 0 --seed 3
 

@@ -71,7 +71,7 @@ refused "--out bert/../bert/metrics.jsonl is a file of the run in bert" report l
 refused "--out long/config.json is a file of the run in long" report long --out long/config.json
 refused "at most 8 runs" report 1 2 3 4 5 6 7 8 9
 refused "DIR is required" report
-refused 'unknown language "fr"' report long --lang fr
+misused '--lang: unknown language "fr"' report long --lang fr
 refused "--out must not be empty" report long --out ""
 refused "--heads needs --text" report long --heads 1
 refused "--text looks into one model: give one DIR" report long bert --text "number"
@@ -134,7 +134,7 @@ holds "the sections alone" bash -c 'grep -q "figure id=\"validation-loss\"" sect
 get "$port" /none >none.txt
 holds "nothing else" grep -q "^HTTP/1.1 404" none.txt
 ends_with 1 "${small[@]}" --serve "$port" --out second # not refused(): the first run is writing
-holds "a port that is taken is named" grep -q "can not listen on port $port of 127.0.0.1: another program does" err
+holds "a port that is taken is named" grep -q "can not listen on port $port of 127.0.0.1 for --serve: another program does" err
 holds "and nothing was begun" test ! -e second
 kill -TERM $run # SIGINT is ignored in the background of a script
 wait $run

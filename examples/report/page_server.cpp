@@ -44,7 +44,7 @@ void answer(const std::function<std::string()>& content, httplib::Response& resp
 }
 
 [[noreturn]] void can_not_listen(const std::string& address, int port, int why) {
-  const std::string where = str("--serve: can not listen on port ", port, " of ", address, ": ");
+  const std::string where = str("can not listen on port ", port, " of ", address, " for --serve: ");
   if (why == EADDRINUSE) throw Error(str(where, "another program does; choose another port, or 0 for a free one"));
   if (why == EACCES)
     throw Error(str(where, "ports below 1024 are for the system; choose a higher one, or 0 for a free one"));

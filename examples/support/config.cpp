@@ -12,6 +12,7 @@
 #include <tape/core/atomic_file.h>
 #include <tape/examples/support/files.h>
 #include <tape/nn/block.h>
+#include <tape/nn/module.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
@@ -227,10 +228,12 @@ void require_memory(const RunConfig& config) {
   const double needed = least_memory(config);
   const double present = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
   if (present > 0 && needed > present) {
+    const std::string decoder = c.decoder_layers > 0 ? fmt::format("decoder_layers {}, ", c.decoder_layers) : "";
+    const std::string experts = c.mixture.experts > 0 ? fmt::format("experts {}, ", c.mixture.experts) : "";
     throw Error(fmt::format(
-        "{} layers of width {} with batches of {} x {} need at least {:.0f} GiB of memory, this machine has "
-        "{:.0f}: make one of these smaller",
-        c.layers + c.decoder_layers, c.width, config.recipe.batch, c.context, needed / (1 << 30), present / (1 << 30)));
+        "layers {}, {}{}width {}, batch {} and context {} need at least {:.0f} GiB of memory, this machine has {:.0f}: "
+        "make one of these smaller",
+        c.layers, decoder, experts, c.width, config.recipe.batch, c.context, needed / (1 << 30), present / (1 << 30)));
   }
 }
 
@@ -265,13 +268,13 @@ void check_reporting(const Reporting& r) {
   if (r.watch_every < 0) throw Error(str("watch must be at least 0, it is ", r.watch_every));
 }
 
-// What keeps the model of a file from being built, found without building more of it than one block.
-void check_buildable(const RunConfig& config) {
+// What keeps a model from being built, found without building more of it than the block that is returned.
+nn::Block check_buildable(const RunConfig& config) {
   nn::check(config.model, config.architecture);
   const nn::Depth depth = config.architecture == nn::Architecture::EncoderDecoder ? nn::Depth::decoder_of(1, 1)
                           : config.architecture == nn::Architecture::EncoderOnly  ? nn::Depth::encoder_only(1)
                                                                                   : nn::Depth::decoder_only(1);
-  const nn::Block block(config.model, depth, 0, "blocks.0");
+  return nn::Block(config.model, depth, 0, "blocks.0");
 }
 
 // Runs `check`; its error is about this section of `source`.
@@ -290,6 +293,13 @@ void check(const RunConfig& config) {
   check(config.recipe);
   require_memory(config);
   check_reporting(config.reporting);
+}
+
+void check_settings(RunConfig config) {
+  config.model.vocab = 1;
+  check(config);
+  const nn::Block block = check_buildable(config);
+  make_optimizer(config.recipe, nn::parameters(block));
 }
 
 std::string fingerprint(std::u32string_view text) {

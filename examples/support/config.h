@@ -38,6 +38,8 @@ struct RunConfig {
 /// Throws Error that names the field for a value out of range, and for a model that can not fit this machine's memory.
 /// The model, the optimizer and the schedule check the rest when they are made.
 void check(const RunConfig& config);
+/// The same and that rest, but for what memory the vocabulary takes: the text need not be known.
+void check_settings(RunConfig config);
 
 /// 16 hexadecimal digits that differ for different texts: FNV-1a, 64 bits, over the code points.
 std::string fingerprint(std::u32string_view text);

@@ -52,7 +52,7 @@ void check_optimizer(const Recipe& r) {
     throw Error(str("decay independent is for adamw, not for ", name_of(r.optimizer)));
   }
   if (!r.bias_correction && !adamw && r.optimizer != OptimizerKind::Adam) {
-    throw Error(str("only adam and adamw can do without bias correction, not ", name_of(r.optimizer)));
+    throw Error(str("bias_correction: only adam and adamw can do without, not ", name_of(r.optimizer)));
   }
   if (!(r.ema >= 0 && r.ema < 1)) throw Error(str("ema must be at least 0 (none) and below 1, it is ", r.ema));
   if (r.ema > 0 && r.optimizer == OptimizerKind::ScheduleFree) {

@@ -6,12 +6,15 @@
 #include <concepts>
 #include <initializer_list>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <type_traits>
+#include <vector>
 
 #include <tape/core/error.h>
+#include <tape/core/name_list.h>
 #include <tape/examples/support/corpus.h>
 #include <tape/nn/model_config.h>
 
@@ -29,6 +32,35 @@ CLI::Validator known_by(Parse parse) {
     }
   };
   return {error_of, "", "name"};
+}
+
+/// The letters and digits of a name, in lower case: "Pre-LN" → "preln".
+inline std::string plain(std::string_view name) {
+  std::string result;
+  for (const char c : name) {
+    if (c >= 'A' && c <= 'Z') result += static_cast<char>(c - 'A' + 'a');
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) result += c;
+  }
+  return result;
+}
+
+/// The value of a name in a table. Throws Error for another one; for a title, "RMSNorm", it asks whether rms is meant.
+template <class Row, class Enum>
+Enum named(std::string_view what, std::string_view given, std::span<const Row> table, Enum Row::*value) {
+  std::vector<std::string_view> names;
+  std::string_view meant = given;
+  for (const Row& row : table) {
+    if (row.name == given) return row.*value;
+    if (plain(row.title) == plain(given)) meant = row.name;
+    names.push_back(row.name);
+  }
+  throw tape::Error(tape::str("unknown ", what, " \"", given, "\": ", tape::choices_for(meant, names)));
+}
+inline tape::nn::Scheme scheme_named(std::string_view name) {
+  return named("scheme", name, tape::nn::scheme_table(), &tape::nn::SchemeInfo::scheme);
+}
+inline tape::nn::NormKind norm_named(std::string_view name) {
+  return named("norm", name, tape::nn::norm_table(), &tape::nn::NormInfo::kind);
 }
 
 /// An option whose value is one of a few names, which `parse` knows.

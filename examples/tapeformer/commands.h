@@ -1,6 +1,6 @@
 // The subcommands of tapeformer. Each adds itself to the command line and puts its exit code into `exit_code` when it
 // runs. `program` is how the program was called, for commands to copy. Errors leave as tape::Error; wrong options as
-// CLI::ParseError.
+// CLI::ParseError, or as an Error that begins with the option.
 #pragma once
 
 #include <CLI/CLI.hpp>

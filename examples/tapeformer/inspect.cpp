@@ -9,6 +9,7 @@
 #include <tape/examples/inspect/page.h>
 #include <tape/examples/support/screen.h>
 
+#include "choices.h"
 #include "commands.h"
 #include "look_options.h"
 
@@ -47,6 +48,7 @@ void add_inspect(CLI::App& app) {
   add_look_options(*command, o->look, "from the data that validates");
   command->add_option("--out", o->out, "Page to write [DIR/inspect.html]")->type_name("FILE");
   command->add_option("--lang", o->language, "Language of the page: en, zh or both")
+      ->check(known_by(tape::lab::language))
       ->type_name("LANG")
       ->capture_default_str();
   add_threads(*command);

@@ -18,6 +18,7 @@
 
 #include "choices.h"
 #include "commands.h"
+#include "usage.h"
 
 namespace tapeformer {
 
@@ -27,7 +28,7 @@ namespace lab = tape::lab;
 namespace tool = tape::tool;
 
 struct Options {
-  std::vector<std::string> names;
+  std::vector<const lab::Experiment*> experiments;  ///< empty for all
   bool quick = false, full = false, markdown = false;
   std::string out = "lab";
   std::string language = "both";
@@ -71,8 +72,8 @@ int run(const Options& o) {
                           .seeds = o.seeds,
                           .jobs = o.jobs > 0 ? o.jobs : tape::threads(),
                           .folder = o.out};
-  for (const std::string& name : o.names) options.experiments.push_back(&lab::experiment(name));
-  if (o.names.empty()) {
+  options.experiments = o.experiments;
+  if (o.experiments.empty()) {
     for (const lab::Experiment& e : lab::experiments()) options.experiments.push_back(&e);
   }
   const lab::FolderLock lock(o.out);
@@ -105,6 +106,7 @@ void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options)
       ->check(from_to(1, 1024));
   command->add_flag("--markdown", options->markdown, "Also write verdicts and figures as DIR/report.md and SVG files");
   command->add_option("--lang", options->language, "Language of the page: en, zh or both")
+      ->check(known_by(tape::lab::language))
       ->type_name("LANG")
       ->capture_default_str();
 }
@@ -117,7 +119,12 @@ void add_lab(CLI::App& app, int& exit_code) {
   command->add_subcommand("list", "List the experiments")->callback([] { list(); });
   const auto options = std::make_shared<Options>();
   CLI::App* some = command->add_subcommand("run", "Run the experiments named");
-  some->add_option("NAME", options->names, "Experiments, as lab list shows them")->required();
+  const auto choose = [some, options](const std::vector<std::string>& names) {
+    for (const std::string& name : names)
+      options->experiments.push_back(as_usage(*some, [&] { return &lab::experiment(name); }));
+  };
+  some->add_option_function<std::vector<std::string>>("NAME", choose, "Experiments, as lab list shows them")
+      ->required();
   CLI::App* all = command->add_subcommand("all", "Run all experiments");
   for (CLI::App* c : {some, all}) {
     add_run_options(c, options);

@@ -8,16 +8,15 @@
 #include <sstream>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <tape/core/error.h>
-#include <tape/core/name_list.h>
 #include <tape/core/parallel.h>
 #include <tape/examples/support/screen.h>
 #include <tape/examples/support/waiting.h>
 
 #include "choices.h"
 #include "commands.h"
+#include "usage.h"
 
 namespace {
 
@@ -46,17 +45,6 @@ bool is_for_reading(const CLI::App& app) {
   return !app.got_subcommand("lab") || app.get_subcommand("lab")->got_subcommand("list");
 }
 
-// What is wrong with a command line whose first word is no command.
-std::string message_of(const CLI::ParseError& error, CLI::App& app) {
-  const std::vector<std::string> rest = app.remaining();
-  if (!app.get_subcommands().empty() || rest.empty() || rest.front().starts_with('-')) return error.what();
-  const std::vector<CLI::App*> commands = app.get_subcommands([](CLI::App*) { return true; });
-  std::vector<std::string> names;
-  for (const CLI::App* command : commands) names.push_back(command->get_name());
-  return tape::str("unknown command \"", rest.front(),
-                   "\": ", tape::choices_for(rest.front(), std::vector<std::string_view>(names.begin(), names.end())));
-}
-
 // Parses, and by that runs the command.
 void run(CLI::App& app, int argc, char** argv) {
   try {
@@ -71,6 +59,13 @@ void run(CLI::App& app, int argc, char** argv) {
   if (app.get_subcommands().empty())
     throw CLI::RequiredError("A command, train, sample, inspect, report, schedule, schemes or lab,");
   if (is_for_reading(app)) tape::tool::require_shown();
+}
+
+// The same for a wrong command line.
+int complain_of_usage(const std::string& message, const CLI::App& app) {
+  const auto used = app.get_subcommands();
+  const std::string help = used.empty() ? "tapeformer --help" : "tapeformer " + used.front()->get_name() + " --help";
+  return complain(message + " (see " + help + ")", tapeformer::exit_usage);
 }
 
 }  // namespace
@@ -118,11 +113,11 @@ int main(int argc, char** argv) {
     run(app, argc, argv);
     return exit_code;
   } catch (const CLI::ParseError& error) {
-    const auto used = app.get_subcommands();
-    const std::string help = used.empty() ? "tapeformer --help" : "tapeformer " + used.front()->get_name() + " --help";
-    return complain(message_of(error, app) + " (see " + help + ")", tapeformer::exit_usage);
+    return complain_of_usage(tapeformer::message_of(error, app), app);
   } catch (const tape::Error& error) {
-    return complain(error.what(), tapeformer::exit_failure);
+    const std::string message = error.what();
+    if (message.starts_with("--")) return complain_of_usage(message, app);
+    return complain(message, tapeformer::exit_failure);
   } catch (const std::bad_alloc&) {
     return complain("there is not enough memory; choose a smaller model, batch or text", tapeformer::exit_failure);
   } catch (const std::exception& error) {

@@ -13,7 +13,7 @@ namespace tool = tape::tool;
 
 void add_norm_options(CLI::App& command, nn::ModelConfig& m) {
   command.option_defaults()->group("Norm");
-  add_choice(command, "--norm", m.norm.kind, nn::norm_kind, "Which norm: layer, rms, scale, dyt or derf");
+  add_choice(command, "--norm", m.norm.kind, norm_named, "Which norm: layer, rms, scale, dyt or derf");
   add_number(command, "--norm-eps", m.norm.eps, "Added to the variance or mean square; scale: the least root");
   add_choice(command, "--norm-eps-place", m.norm.eps_place, nn::eps_place,
              "inside the root, or outside: layer and rms");
@@ -71,7 +71,7 @@ void add_model_options(CLI::App& command, tool::RunConfig& config) {
   add_number(command, "--decoder-layers", m.decoder_layers, "Blocks of encdec's decoder; 0: as --layers");
   add_number(command, "--width", m.width, "Numbers for each character; a multiple of --heads");
   add_number(command, "--context", m.context, "Characters that the model sees at once; longer pairs are\nleft out");
-  add_choice(command, "--scheme", m.scheme, nn::scheme,
+  add_choice(command, "--scheme", m.scheme, scheme_named,
              "Where the norm sits: post, pre, deepnorm, sandwich, peri, sub-ln,\nadmin, keel, …; see tapeformer "
              "schemes");
   command.add_flag_function(

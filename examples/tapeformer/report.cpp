@@ -12,6 +12,7 @@
 #include <tape/examples/support/run_folder.h>
 #include <tape/examples/support/screen.h>
 
+#include "choices.h"
 #include "commands.h"
 #include "look_options.h"
 
@@ -77,6 +78,7 @@ void add_report(CLI::App& app, int& exit_code) {
   command->add_option("--out", options->out, "The page [report.html in the run's folder; of several\nruns, here]")
       ->type_name("FILE");
   command->add_option("--lang", options->language, "Language of the page: en, zh or both")
+      ->check(known_by(tape::lab::language))
       ->type_name("LANG")
       ->capture_default_str();
   add_look_options(*command, options->look, "no model is looked into");

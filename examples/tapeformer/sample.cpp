@@ -9,6 +9,7 @@
 
 #include "choices.h"
 #include "commands.h"
+#include "usage.h"
 
 namespace tapeformer {
 
@@ -73,7 +74,7 @@ void refuse_idle(const CLI::App& command, const Options& options) {
 }
 
 int sample(const Options& options, const Given& given) {
-  tool::check(options.sampling);
+  const std::u32string prompt = tool::decode_utf8(options.prompt, "--prompt");
   const Trained trained = load(tool::RunFolder(options.model));
   const auto architecture = trained.config.architecture;
   const bool fills_in = architecture == tape::nn::Architecture::EncoderOnly;
@@ -83,7 +84,6 @@ int sample(const Options& options, const Given& given) {
   if (given.tokens && fills_in)
     throw tape::Error(tape::str("--tokens is not for a bert, as in ", options.model,
                                 ": it fills in as many characters as --prompt has gaps"));
-  const std::u32string prompt = tool::decode_utf8(options.prompt, "--prompt");
   switch (architecture) {
     case tape::nn::Architecture::DecoderOnly:
       go_on(trained, trained.tokenizer.encode(prompt, "--prompt"), options);
@@ -127,6 +127,7 @@ void add_sample(CLI::App& app, int& exit_code) {
   command->callback([command, options, &exit_code] {
     const auto given = [command](const char* name) { return command->get_option(name)->count() > 0; };
     refuse_idle(*command, *options);
+    as_usage(*command, [&] { tool::check(options->sampling); });
     exit_code = sample(*options, {.mask = given("--mask"), .tokens = given("--tokens")});
   });
 }

@@ -18,6 +18,7 @@
 
 #include "choices.h"
 #include "commands.h"
+#include "usage.h"
 
 namespace tapeformer {
 
@@ -60,7 +61,8 @@ std::vector<Course> courses_of(const Options& options) {
     courses.push_back(course_of(name, options));
   }
   if (courses.size() > tool::most_series)
-    throw Error(tape::str("at most ", tool::most_series, " schedules can be compared, these are ", courses.size()));
+    throw Error(
+        tape::str("--compare: at most ", tool::most_series, " schedules can be compared, these are ", courses.size()));
   return courses;
 }
 
@@ -155,9 +157,8 @@ std::string svg_of(const std::vector<Course>& courses, const Options& options) {
   return tool::to_svg(chart);
 }
 
-int schedule(const Options& options) {
+int schedule(const Options& options, const std::vector<Course>& courses) {
   constexpr int64_t most_lines = 1'000'000;
-  const std::vector<Course> courses = courses_of(options);
   const tool::Recipe& r = courses.front().recipe;
   if (options.title) tool::decode_utf8(*options.title, "--title");
   if (!options.csv.empty() && options.csv == options.plot) throw Error("--plot and --csv must not name the same file");
@@ -248,7 +249,8 @@ void add_schedule(CLI::App& app, int& exit_code) {
         throw CLI::ValidationError(std::string(file) + " must not be empty");
     }
     refuse_idle(*command, *options);
-    exit_code = schedule(*options);
+    const std::vector<Course> courses = as_usage(*command, [&] { return courses_of(*options); });
+    exit_code = schedule(*options, courses);
   });
 }
 

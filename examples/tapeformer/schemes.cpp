@@ -19,6 +19,7 @@
 
 #include "choices.h"
 #include "commands.h"
+#include "usage.h"
 
 namespace tapeformer {
 
@@ -29,7 +30,7 @@ namespace tool = tape::tool;
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string name;
+  const nn::SchemeInfo* row = nullptr;  ///< of the scheme to tell more about
   int64_t layers = 12;
   int64_t decoder_layers = 0;
   int64_t width = 128;
@@ -210,11 +211,10 @@ Json all_json(const Options& o) {
 void run(const Options& o) {
   if (o.width % 4 != 0)
     throw CLI::ValidationError(tape::str("--width must be a multiple of the 4 heads, it is ", o.width));
-  const nn::SchemeInfo* row = o.name.empty() ? nullptr : &nn::scheme_info(nn::scheme(o.name));
   if (o.json) {
-    tool::show(fmt::format("{}\n", (row ? scheme_json(o, *row) : all_json(o)).dump(2)));
-  } else if (row) {
-    print_details(o, *row);
+    tool::show(fmt::format("{}\n", (o.row ? scheme_json(o, *o.row) : all_json(o)).dump(2)));
+  } else if (o.row) {
+    print_details(o, *o.row);
   } else {
     print_overview(o);
   }
@@ -225,9 +225,10 @@ void run(const Options& o) {
 void add_schemes(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("schemes", "Print the tables of residual schemes and norms");
-  command->add_option("name", options->name, "Tell more about this scheme")
-      ->check(known_by(nn::scheme))
-      ->type_name("NAME");
+  const auto tell_of = [command, options](const std::string& name) {
+    options->row = as_usage(*command, [&] { return &nn::scheme_info(scheme_named(name)); });
+  };
+  command->add_option_function<std::string>("name", tell_of, "Tell more about this scheme")->type_name("NAME");
   const CLI::Validator depths = from_to(int64_t{1}, int64_t{100'000});
   add_number(*command, "--layers", options->layers, "Blocks, in an encoder-decoder model those of the encoder")
       ->check(depths);
@@ -235,7 +236,7 @@ void add_schemes(CLI::App& app) {
       ->check(depths);
   add_number(*command, "--width", options->width, "Width that parameters are counted for, with 4 heads")
       ->check(from_to(int64_t{4}, int64_t{1024}));
-  add_choice(*command, "--norm", options->norm, nn::norm_kind, "Norm that parameters are counted for");
+  add_choice(*command, "--norm", options->norm, norm_named, "Norm that parameters are counted for");
   command->add_flag("--json", options->json, "Everything, for programs");
   command->footer(
       "Examples:\n"

@@ -9,6 +9,7 @@
 #include "choices.h"
 #include "commands.h"
 #include "model_options.h"
+#include "usage.h"
 
 namespace tapeformer {
 
@@ -146,6 +147,9 @@ void settle_resumed(const CLI::App& command, TrainOptions& options) {
     }
   }
   if (options.resume.empty()) throw CLI::ValidationError("--resume must not be empty");
+  tool::RunConfig numbers = options.config;  // those that are given, in a run that has no others
+  numbers.recipe.warmup = 0;
+  as_usage(command, [&] { tool::check(numbers); });
   const auto given = [&command](const char* name) { return command.get_option(name)->count() > 0; };
   if (given("--text")) options.text = options.config.text.path;
   if (given("--pairs")) options.pairs = options.config.text.path;
@@ -168,6 +172,29 @@ void refuse_contradictions(const CLI::App& command, const nn::ModelConfig& m) {
     throw CLI::ValidationError(tape::str("--norm-bias true contradicts --scheme ", name_of(m.scheme),
                                          ", whose norms have a gain only: leave it out or choose another scheme"));
   }
+}
+
+// Combinations that no model can have, by the options that ask for them: those without which it would be none.
+void refuse_combinations(const nn::ModelConfig& m) {
+  const nn::Refusal* const refusal = nn::refusal_of(m);
+  if (!refusal) return;
+  struct Part {
+    std::string option;
+    void (*leave_out)(nn::ModelConfig& m);
+  };
+  const Part parts[] = {
+      {tape::str("--scheme ", name_of(m.scheme)), [](nn::ModelConfig& c) { c.scheme = nn::ModelConfig().scheme; }},
+      {tape::str("--norm ", name_of(m.norm.kind)), [](nn::ModelConfig& c) { c.norm = nn::ModelConfig().norm; }},
+      {"--embedding-norm", [](nn::ModelConfig& c) { c.embedding_norm = false; }},
+      {"--recompute", [](nn::ModelConfig& c) { c.recompute = false; }},
+      {tape::str("--experts ", m.mixture.experts), [](nn::ModelConfig& c) { c.mixture.experts = 0; }}};
+  std::string options;
+  for (const Part& part : parts) {
+    nn::ModelConfig without = m;
+    part.leave_out(without);
+    if (!nn::refusal_of(without)) options += (options.empty() ? "" : " and ") + part.option;
+  }
+  throw CLI::ValidationError(options + " do not go together: " + refusal->reason);
 }
 
 // Options that would change nothing beside the others are refused: who gives one expects something of it.
@@ -233,7 +260,11 @@ void settle_new(const CLI::App& command, TrainOptions& options, const Dependent&
         tape::str("--experts-per-token must be from 1 to --experts ", mixture.experts, ", it is ", mixture.per_token));
   }
   if (mixture.experts > 0 && !given("--experts-per-token")) mixture.per_token = std::min<int64_t>(2, mixture.experts);
-  dependent.settle(options.config.recipe);
+  refuse_combinations(options.config.model);
+  as_usage(command, [&] {
+    dependent.settle(options.config.recipe);
+    tool::check_settings(options.config);
+  });
   settle_watching(options, options.config);
 }
 

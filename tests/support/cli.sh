@@ -19,13 +19,18 @@ verdict() { # verdict "what" 0|1 "details"
 
 # refused "part of the message" arguments...: wrong input ends with that message, in one line, with exit code 1 or 2, and
 # nothing is written.
-refused() {
-  local part=$1 before code problems=
-  shift
+refused() { ends_wrongly "1 2" "$@"; }
+
+# misused "part of the message" arguments...: the same for a wrong command line, whose exit code is 2.
+misused() { ends_wrongly 2 "$@"; }
+
+ends_wrongly() { # ends_wrongly "exit codes" "part of the message" arguments...
+  local codes=$1 part=$2 before code problems=
+  shift 2
   before=$(find . | sort; find . -name config.json -exec cksum {} + | sort)
   timeout 60 "$program" "$@" >"$work.out" 2>"$work.err" </dev/null
   code=$?
-  [ $code -eq 1 ] || [ $code -eq 2 ] || problems+="exit code $code"$'\n'
+  [[ " $codes " == *" $code "* ]] || problems+="exit code $code"$'\n'
   [ "$(wc -l <"$work.err")" -eq 1 ] || problems+="not one line on standard error"$'\n'
   grep -qF -- "$part" "$work.err" || problems+="the message lacks: $part"$'\n'
   [ ! -s "$work.out" ] || problems+="standard output: $(head -c 200 "$work.out")"$'\n'
