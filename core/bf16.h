@@ -27,7 +27,12 @@ inline float to_f32(bf16 x) {
   return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16);
 }
 
-/// out[i] = x[i] rounded, for 0 ≤ i < n, over all threads.
+/// out[i] = x[i] rounded, for 0 ≤ i < n, on the calling thread.
+inline void round_row(const real* x, bf16* out, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) out[i] = round_to_bf16(static_cast<float>(x[i]));
+}
+/// The same over all threads.
 void round_to_bf16(const real* x, bf16* out, int64_t n);
 /// out[i] = x[i], for 0 ≤ i < n, over all threads.
 void from_bf16(const bf16* x, real* out, int64_t n);

@@ -9,9 +9,9 @@
 #include <tape/core/error.h>
 #include <tape/core/onednn.h>
 #include <tape/core/parallel.h>
-#include <tape/core/small_gemm.h>
 #include <tape/core/storage.h>
 #include <tape/core/tiles.h>
+#include <tape/core/transpose.h>
 
 namespace tape::inline TAPE_ABI {
 
@@ -97,7 +97,7 @@ ConstMatrix transposed(ConstMatrix b, Storage& room) {
   room = Storage::of<real>(b.rows * b.columns);
   const MutableMatrix to(room.as<real>(), b.columns, b.rows);
   parallel_for(b.rows, 32, [=](int64_t begin, int64_t end) {
-    transpose(b.row_range(begin, end - begin), {to.data + begin, to.rows, end - begin, to.ld});
+    transpose<real>(b.row_range(begin, end - begin), {to.data + begin, to.rows, end - begin, to.ld});
   });
   return {to.data, to.rows, to.columns};
 }
@@ -113,7 +113,7 @@ void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMat
 }
 
 void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
-          const real* bias, GemmLibrary library) {
+          const Epilogue& epilogue, GemmLibrary library) {
   if (c.rows == 0 || c.columns == 0) return;
   const int64_t k = ta == Transpose::yes ? a.rows : a.columns;
   const bool with_onednn = by_onednn(library, ta, tb, c.rows, c.columns, k);
@@ -129,7 +129,7 @@ void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, 
     const real* b_tile = b.data + (tb == Transpose::yes ? tile.column * b.ld : tile.column);
     real* c_tile = c.data + tile.row * c.ld + tile.column;
     call(with_onednn, ta, tb, tile.rows, tile.columns, k, alpha, a_tile, a.ld, b_tile, b.ld, beta, c_tile, c.ld);
-    if (bias) add_bias(tile, bias, c_tile, c.ld);
+    finish(epilogue, tile, c);
   });
 }
 

@@ -37,10 +37,19 @@ enum class Transpose : bool { no, yes };
 /// others are for tests and measurements, and onednn is openblas in a build without it.
 enum class GemmLibrary { faster, openblas, onednn };
 
-/// C = alpha · op(A) · op(B) + beta · C (+ bias, one number for each column), over all threads; op transposes on
-/// request. beta is 0 (C is not read) or 1.
+/// What is done to a tile of C when its product is complete, while it is in the cache: C += bias + residual, and then
+/// activated = activation(C), element by element.
+struct Epilogue {
+  const real* bias = nullptr;                                       ///< one number for each column
+  const real* residual = nullptr;                                   ///< as large as C, and laid out like it
+  void (*activation)(const real* x, real* y, int64_t n) = nullptr;  ///< y_i = φ(x_i), 0 ≤ i < n; y may be x
+  real* activated = nullptr;                                        ///< as large as C, and laid out like it; may be C
+};
+
+/// C = alpha · op(A) · op(B) + beta · C, over all threads, and the epilogue; op transposes on request. beta is 0 (C is
+/// not read) or 1.
 void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
-          const real* bias = nullptr, GemmLibrary library = GemmLibrary::faster);
+          const Epilogue& epilogue = {}, GemmLibrary library = GemmLibrary::faster);
 
 /// The same as one call on the calling thread, for use inside a task.
 void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,

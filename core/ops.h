@@ -14,6 +14,7 @@
 #include <tape/core/ops/elementwise.h>
 #include <tape/core/ops/embedding.h>
 #include <tape/core/ops/gain.h>
+#include <tape/core/ops/linear.h>
 #include <tape/core/ops/loss.h>
 #include <tape/core/ops/matmul.h>
 #include <tape/core/ops/norm.h>

@@ -112,12 +112,12 @@ double parallel_sum(int64_t n, int64_t grain, BlockSum&& block_sum) {
 }
 
 /// Sums rows into columns: total[c] = Σ_r row r's contribution, for `columns` numbers. accumulate(begin, end, sums)
-/// adds rows begin…end to `sums`, which starts as zero. Blocks of rows are combined in order into total, which is
-/// overwritten, or added to when `add` is set.
+/// adds rows begin…end to `sums`, which starts as zero; begin is a multiple of 32. Blocks of rows are combined in order
+/// into total, which is overwritten, or added to when `add` is set.
 template <class Accumulate>
 void sum_rows(int64_t rows, int64_t columns, bool add, real* total, Accumulate&& accumulate) {
-  // At most 32 blocks of at least 32 rows: enough for many threads, few enough to combine cheaply.
-  const int64_t grain = std::max<int64_t>(32, (rows + 31) / 32);
+  // At most 32 blocks of a multiple of 32 rows: enough for many threads, few enough to combine cheaply.
+  const int64_t grain = std::max<int64_t>(1, (rows + 1023) / 1024) * 32;
   const int64_t blocks = (rows + grain - 1) / grain;
   const Storage partial = Storage::of<real>(blocks * columns);
   real* sums = partial.as<real>();

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <utility>
 
 #include <tape/core/error.h>
 #include <tape/core/parallel.h>
@@ -35,21 +36,24 @@ Factor::Factor(const Tensor& x, Precision precision)
   round_to_bf16(x.data(), storage_.as<bf16>(), x.size());
 }
 
+Factor::Factor(Precision precision, int64_t rows, int64_t columns, Storage rounded)
+    : precision_(precision), rows_(rows), columns_(columns), storage_(std::move(rounded)) {}
+
 void multiply(Transpose ta, Transpose tb, const Factor& a, const Factor& b, real beta, MutableMatrix c,
-              const real* bias) {
+              const Epilogue& epilogue) {
   const int64_t k = ta == Transpose::yes ? a.rows() : a.columns();
   if (a.precision() == Precision::bf16 && k > 0) {
     multiply_prepared(onednn::Element::bf16, ta, a.storage().as<bf16>(), a.columns(), tb, b.storage().as<bf16>(),
-                      b.columns(), k, beta, c, bias);
+                      b.columns(), k, beta, c, epilogue);
     return;
   }
   Storage a_memory;
   Storage b_memory;
-  gemm(ta, tb, 1, in_f32(a, a_memory), in_f32(b, b_memory), beta, c, bias);
+  gemm(ta, tb, 1, in_f32(a, a_memory), in_f32(b, b_memory), beta, c, epilogue);
 }
 
 void multiply_prepared(onednn::Element element, Transpose ta, const void* a, int64_t lda, Transpose tb, const void* b,
-                       int64_t ldb, int64_t k, real beta, MutableMatrix c, const real* bias) {
+                       int64_t ldb, int64_t k, real beta, MutableMatrix c, const Epilogue& epilogue) {
   if (c.rows == 0 || c.columns == 0) return;
   const auto size = static_cast<int64_t>(element == onednn::Element::bf16 ? sizeof(bf16) : sizeof(float));
   const TileGrid grid(c.rows, c.columns, rows_of_bf16_tile);
@@ -77,7 +81,7 @@ void multiply_prepared(onednn::Element element, Transpose ta, const void* a, int
                       static_cast<const std::byte*>(b) + b_begin * size, c_tile, scratch)) {
       failed = true;
     }
-    if (bias) add_bias(tile, bias, c_tile, c.ld);
+    finish(epilogue, tile, c);
   });
   if (failed) throw Error("oneDNN could not compute a product: there is not enough memory");
 }

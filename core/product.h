@@ -9,11 +9,13 @@
 
 namespace tape::inline TAPE_ABI {
 
-/// One side of a product: x as a matrix (rows, last size). With f32 it shares the storage of x; otherwise it is a copy
-/// rounded to bf16, which takes half the memory.
+/// One side of a product: a matrix in f32, or rounded to bf16, which takes half the memory.
 class Factor {
  public:
+  /// x as a matrix (rows, last size). With f32 it shares the storage of x; otherwise it is a rounded copy.
   Factor(const Tensor& x, Precision precision);
+  /// A matrix that has been rounded already, in storage of bf16.
+  Factor(Precision precision, int64_t rows, int64_t columns, Storage rounded);
 
   Precision precision() const { return precision_; }
   int64_t rows() const { return rows_; }
@@ -26,15 +28,15 @@ class Factor {
   Storage storage_;
 };
 
-/// C = op(A)·op(B) + beta·C (+ bias, one number for each column), over all threads, in the precision that A and B have
-/// in common; C, bias and all sums are not rounded. beta is 0 (C is not read) or 1. The number of threads does not
-/// change the result.
+/// C = op(A)·op(B) + beta·C, over all threads, and the epilogue, in the precision that A and B have in common; C, all
+/// sums and the epilogue are not rounded. beta is 0 (C is not read) or 1. The number of threads does not change the
+/// result.
 void multiply(Transpose ta, Transpose tb, const Factor& a, const Factor& b, real beta, MutableMatrix c,
-              const real* bias = nullptr);
+              const Epilogue& epilogue = {});
 
 /// The same for operands in memory of `element` by oneDNN's prepared products: what `multiply` does in bf16. lda and
 /// ldb are leading dimensions in elements, k > 0 is the summed size.
 void multiply_prepared(onednn::Element element, Transpose ta, const void* a, int64_t lda, Transpose tb, const void* b,
-                       int64_t ldb, int64_t k, real beta, MutableMatrix c, const real* bias = nullptr);
+                       int64_t ldb, int64_t k, real beta, MutableMatrix c, const Epilogue& epilogue = {});
 
 }  // namespace tape::inline TAPE_ABI

@@ -1,4 +1,5 @@
-// Where the gradients of parameters go while a thread computes one shard of a batch. Known to Tape and Shards alone.
+// What a thread shares with others while it computes one shard of a batch: where the gradients of parameters go, and
+// rounded weights. Known to Tape, Shards and linear layers alone.
 #pragma once
 
 #include <mutex>
@@ -6,6 +7,7 @@
 
 #include <tape/core/error.h>
 #include <tape/core/parameter.h>
+#include <tape/core/rounded_weights.h>
 
 namespace tape::inline TAPE_ABI {
 
@@ -27,10 +29,11 @@ class ShardGradients {
   std::vector<LeafPtr> waiting_;  // parameters whose first gradient came; a second may have come since
 };
 
-/// While it lives, a tape on this thread gives the gradients of parameters to `gradients`.
+/// While it lives, a tape on this thread gives the gradients of parameters to `gradients`, and linear layers take
+/// rounded weights from `weights`.
 class ShardScope {
  public:
-  explicit ShardScope(ShardGradients& gradients);
+  ShardScope(ShardGradients& gradients, RoundedWeights& weights);
   ~ShardScope();
   ShardScope(const ShardScope&) = delete;
   ShardScope& operator=(const ShardScope&) = delete;
@@ -44,9 +47,11 @@ class ShardScope {
   /// The tape that is being unwound.
   Tape& tape() const { return *tape_; }
   ShardGradients& gradients() const { return gradients_; }
+  RoundedWeights& weights() const { return weights_; }
 
  private:
   ShardGradients& gradients_;
+  RoundedWeights& weights_;
   Tape* tape_ = nullptr;
   bool ended_ = false;
 };

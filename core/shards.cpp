@@ -56,7 +56,7 @@ void ShardGradients::drop() {
   waiting_.clear();
 }
 
-ShardScope::ShardScope(ShardGradients& gradients) : gradients_(gradients) {
+ShardScope::ShardScope(ShardGradients& gradients, RoundedWeights& weights) : gradients_(gradients), weights_(weights) {
   current_scope = this;
 }
 ShardScope::~ShardScope() {
@@ -80,6 +80,7 @@ void ShardScope::end() {
 // A thread that waits for work between the steps of a training.
 struct Shards::State {
   ShardGradients gradients;
+  RoundedWeights weights;
   std::array<std::exception_ptr, count> errors;
   std::mutex mutex;
   std::condition_variable changed;
@@ -90,7 +91,7 @@ struct Shards::State {
 
   void compute(const std::function<void(int)>& body, int shard) {
     try {
-      const ShardScope scope(gradients);
+      const ShardScope scope(gradients, weights);
       body(shard);
     } catch (...) {
       errors[static_cast<std::size_t>(shard)] = std::current_exception();
@@ -146,11 +147,13 @@ void Shards::run(const std::function<void(int)>& body, bool in_turn) {
   // Before the state is touched: the other shard may be calling too.
   if (ShardScope::current()) throw Error("Shards::run: inside a shard, which can not be cut again");
   state_->errors = {};
+  state_->weights.begin_step();
   if (in_turn || threads() == 1) {
     for (int shard = 0; shard < count; ++shard) state_->compute(body, shard);
   } else {
     state_->compute_both(body);
   }
+  state_->weights.end_step();
   for (const std::exception_ptr& error : state_->errors) {
     if (!error) continue;
     state_->gradients.drop();

@@ -17,15 +17,26 @@ constexpr int64_t vector_bytes = 16;
 #endif
 
 /// Numbers that an instruction computes at once. Arithmetic, comparison and ?: work on each of them.
-using Vector [[gnu::vector_size(vector_bytes)]] = real;
-constexpr int64_t lanes = vector_bytes / static_cast<int64_t>(sizeof(real));
+template <class T>
+struct VectorType {
+  using type [[gnu::vector_size(vector_bytes)]] = T;
+};
+template <class T>
+using VectorOf = typename VectorType<T>::type;
+template <class T>
+constexpr int64_t lanes_of = vector_bytes / static_cast<int64_t>(sizeof(T));
 
-inline Vector load(const real* x) {
-  Vector v;
+using Vector = VectorOf<real>;
+constexpr int64_t lanes = lanes_of<real>;
+
+template <class T>
+VectorOf<T> load(const T* x) {
+  VectorOf<T> v;
   std::memcpy(&v, x, sizeof v);
   return v;
 }
-inline void store(real* x, Vector v) {
+template <class T>
+void store(T* x, VectorOf<T> v) {
   std::memcpy(x, &v, sizeof v);
 }
 

@@ -233,10 +233,11 @@ class Op {
   /// The same for an op that is cheap beside the memory of its result: closures of other ops that keep y as Saved keep
   /// nothing. remake(b) computes it again, to the same bits, from what the op saved, when the first of them needs it.
   template <class F, class G>
-  Tensor record_cheap(const Tensor& y, std::initializer_list<const Tensor*> inputs, F&& backward, G&& remake) const {
+  Tensor record_cheap(const Tensor& y, std::initializer_list<const Tensor*> inputs, F&& backward, G&& remake,
+                      Cost cost = {}) const {
     Tape* tape = Tape::current();
     if (!tape || !tape->tracks(inputs)) return y;
-    const Tensor recorded = append(*tape, y, inputs, std::forward<F>(backward), {});
+    const Tensor recorded = append(*tape, y, inputs, std::forward<F>(backward), cost);
     tape->make_cheap(recorded, tape->keep<Tensor>(std::forward<G>(remake)));
     return recorded;
   }

@@ -6,7 +6,7 @@
 #include <bit>
 #include <cstdint>
 
-#include <tape/core/real.h>
+#include <tape/core/gemm.h>
 
 namespace tape::inline TAPE_ABI {
 
@@ -51,10 +51,25 @@ class TileGrid {
   int64_t across_ = 0;              // tiles beside each other
 };
 
-/// Adds one number for each column to a tile of C, which begins at `c`, while it is in the cache.
-inline void add_bias(const Tile& tile, const real* bias, real* c, int64_t ldc) {
-  for (int64_t i = 0; i < tile.rows; ++i) {
-    for (int64_t j = 0; j < tile.columns; ++j) c[i * ldc + j] += bias[tile.column + j];
+/// Carries out the epilogue on a tile of C.
+inline void finish(const Epilogue& epilogue, const Tile& tile, MutableMatrix c) {
+  const auto& [bias, residual, activation, activated] = epilogue;
+  if (!bias && !residual && !activation) return;
+  const int64_t n = tile.columns;
+  for (int64_t i = tile.row; i < tile.row + tile.rows; ++i) {
+    const int64_t first = i * c.ld + tile.column;
+    real* const row = c.data + first;
+    if (bias && residual) {
+      const real* const b = bias + tile.column;
+      const real* const r = residual + first;
+#pragma omp simd
+      for (int64_t j = 0; j < n; ++j) row[j] = row[j] + b[j] + r[j];
+    } else if (bias || residual) {
+      const real* const added = bias ? bias + tile.column : residual + first;
+#pragma omp simd
+      for (int64_t j = 0; j < n; ++j) row[j] += added[j];
+    }
+    if (activation) activation(row, activated + first, n);
   }
 }
 

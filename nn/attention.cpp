@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <tape/core/ops/attention_scale.h>
+#include <tape/core/ops/elementwise.h>
 #include <tape/core/ops/shape_ops.h>
 #include <tape/core/probe.h>
 #include <tape/nn/attention_weights.h>
@@ -135,6 +136,14 @@ void show_packed(const AttentionConfig& c, const Tensor& qkv, const AttentionOpt
        slice(all, -1, values, all.last(), where), options, where);
 }
 
+// residual + dropout(out(z)); no residual adds nothing.
+Tensor project(const Tensor& residual, const Linear& out, const Tensor& z, const AttentionConfig& config,
+               const Context& context, Where where) {
+  if (!context.drops(config.dropout)) return out.added(residual, z, where);
+  const Tensor y = dropout(out(z, where), config.dropout, context, where);
+  return residual ? add(residual, y, where) : y;
+}
+
 void require_rememberable(const AttentionMask& mask, Where where) {
   if (!mask.causal) throw Error("key-value cache: attention must be causal, or earlier positions would change", where);
   if (mask.segments || mask.key_lengths || mask.additive) {
@@ -187,8 +196,8 @@ SelfAttention::SelfAttention(AttentionConfig config_, const WeightInit& init)
       inner(config),
       out(config.width, config.width, config.bias, init.with_gain(init.attention_out)) {}
 
-Tensor SelfAttention::operator()(const Tensor& x, const AttentionMask& mask, const Context& context,
-                                 Where where) const {
+Tensor SelfAttention::added(const Tensor& residual, const Tensor& x, const AttentionMask& mask, const Context& context,
+                            Where where) const {
   TopScores tops(config);
   AttentionOptions options = tops.asked_of(options_of(config, mask, context));
   const Tensor packed = qkv(x, where);
@@ -217,7 +226,7 @@ Tensor SelfAttention::operator()(const Tensor& x, const AttentionMask& mask, con
   }
   tops.show(where);
   z = tap(config.name, "hook_z", inner.output(z, where), where);
-  return dropout(out(z, where), config.dropout, context, where);
+  return project(residual, out, z, config, context, where);
 }
 
 CrossAttention::CrossAttention(AttentionConfig config_, const WeightInit& init)
@@ -227,8 +236,8 @@ CrossAttention::CrossAttention(AttentionConfig config_, const WeightInit& init)
       inner(config),
       out(config.width, config.width, config.bias, init.with_gain(init.attention_out)) {}
 
-Tensor CrossAttention::operator()(const Tensor& x, const Tensor& memory, const AttentionMask& mask,
-                                  const Context& context, Where where) const {
+Tensor CrossAttention::added(const Tensor& residual, const Tensor& x, const Tensor& memory, const AttentionMask& mask,
+                             const Context& context, Where where) const {
   if (mask.relative_bias) {
     throw Error("cross-attention has no use for a relative bias: there are no distances between two sequences", where);
   }
@@ -243,9 +252,10 @@ Tensor CrossAttention::operator()(const Tensor& x, const Tensor& memory, const A
   TopScores tops(config);
   const AttentionOptions options = tops.asked_of(options_of(config, mask, context));
   show(config, q, source.keys, source.values, options, where);
-  const Tensor z = attention(q, source.keys, source.values, options, &context.random(), where);
+  Tensor z = attention(q, source.keys, source.values, options, &context.random(), where);
   tops.show(where);
-  return dropout(out(tap(config.name, "hook_z", inner.output(z, where), where), where), config.dropout, context, where);
+  z = tap(config.name, "hook_z", inner.output(z, where), where);
+  return project(residual, out, z, config, context, where);
 }
 
 }  // namespace tape::inline TAPE_ABI::nn

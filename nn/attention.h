@@ -112,7 +112,12 @@ struct SelfAttention {
 
   /// x (B, T, C) → (B, T, C).
   Tensor operator()(const Tensor& x, const AttentionMask& mask, const Context& context,
-                    Where where = Where::here()) const;
+                    Where where = Where::here()) const {
+    return added({}, x, mask, context, where);
+  }
+  /// residual (B, T, C) + that, as one op with the last product where nothing comes between; no residual adds nothing.
+  Tensor added(const Tensor& residual, const Tensor& x, const AttentionMask& mask, const Context& context,
+               Where where = Where::here()) const;
   void visit(auto&& v) const {
     v("qkv", qkv);
     inner.visit(v);
@@ -132,7 +137,12 @@ struct CrossAttention {
 
   /// x (B, T, C), memory (B, S, C) → (B, T, C).
   Tensor operator()(const Tensor& x, const Tensor& memory, const AttentionMask& mask, const Context& context,
-                    Where where = Where::here()) const;
+                    Where where = Where::here()) const {
+    return added({}, x, memory, mask, context, where);
+  }
+  /// residual (B, T, C) + that, as SelfAttention::added.
+  Tensor added(const Tensor& residual, const Tensor& x, const Tensor& memory, const AttentionMask& mask,
+               const Context& context, Where where = Where::here()) const;
   void visit(auto&& v) const {
     v("query", query);
     v("key_value", key_value);

@@ -78,13 +78,15 @@ Block::Block(const ModelConfig& c, const Depth& depth, int64_t layer, std::strin
 
 Stream Block::operator()(const Stream& stream, const AttentionMask& mask, const Memory& memory, const Context& context,
                          Where where) const {
-  const auto attention = [&](const Tensor& x) {
-    return tap(name, "hook_attn_out", attn(x, mask, context, where), where);
+  const auto attention = [&](const Tensor& x, const Tensor& residual = {}) {
+    return tap(name, "hook_attn_out", attn.added(residual, x, mask, context, where), where);
   };
-  const auto cross_attention = [&](const Tensor& x) {
-    return tap(name, "hook_cross_out", (*cross)(x, memory.features, memory.mask, context, where), where);
+  const auto cross_attention = [&](const Tensor& x, const Tensor& residual = {}) {
+    return tap(name, "hook_cross_out", cross->added(residual, x, memory.features, memory.mask, context, where), where);
   };
-  const auto feed_forward = [&](const Tensor& x) { return tap(name, "hook_mlp_out", mlp(x, context, where), where); };
+  const auto feed_forward = [&](const Tensor& x, const Tensor& residual = {}) {
+    return tap(name, "hook_mlp_out", mlp.added(residual, x, context, where), where);
+  };
   const auto all_at_once = [&](const Tensor& x) {
     const Tensor z = add(attention(x), feed_forward(x), where);
     return cross ? add(z, cross_attention(x), where) : z;

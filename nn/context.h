@@ -31,6 +31,8 @@ class Context {
   Context(bool training, Random random) : training_(training), random_(random) {}
 
   bool is_training() const { return training_; }
+  /// Does dropout with probability p change anything?
+  bool drops(double p) const { return training_ && p > 0; }
   /// The source of dropout masks; each use advances it.
   Random& random() const { return random_; }
   /// A context with random numbers of its own, for a part of a model that may be run twice. It collects into the same

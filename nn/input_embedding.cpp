@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include <tape/core/ops/elementwise.h>
-#include <tape/core/ops/matmul.h>
+#include <tape/core/ops/linear.h>
 #include <tape/core/ops/shape_ops.h>
 #include <tape/core/probe.h>
 

@@ -1,7 +1,7 @@
 // Linear: y = x·Wᵀ + b.
 #pragma once
 
-#include <tape/core/ops/matmul.h>
+#include <tape/core/ops/linear.h>
 #include <tape/nn/init.h>
 
 namespace tape::inline TAPE_ABI::nn {
@@ -15,6 +15,14 @@ struct Linear {
 
   /// x (…, in) → (…, out).
   Tensor operator()(const Tensor& x, Where where = Where::here()) const { return linear(x, weight, bias, where); }
+  /// φ of that.
+  Tensor activated(const Pointwise& f, const Tensor& x, Where where = Where::here()) const {
+    return linear_activated(f, x, weight, bias, where);
+  }
+  /// residual + that, or that alone without a residual.
+  Tensor added(const Tensor& residual, const Tensor& x, Where where = Where::here()) const {
+    return residual ? linear_added(residual, x, weight, bias, where) : (*this)(x, where);
+  }
   void visit(auto&& v) const {
     v("weight", weight);
     v("bias", bias);

@@ -20,27 +20,32 @@ constexpr std::array<Named<Activation>, 8> activation_names{{{Activation::ReLU, 
                                                              {Activation::GeGLU, "geglu"},
                                                              {Activation::ReGLU, "reglu"}}};
 
-// φ(pre), or φ(pre) ⊙ linear for a gated activation.
-Tensor activate(Activation activation, const Tensor& pre, const Tensor& linear, Where where) {
+// φ of an activation without a gate.
+const Pointwise& pointwise_of(Activation activation) {
   switch (activation) {
     case Activation::ReLU:
-      return relu(pre, where);
-    case Activation::GELU:
-      return gelu(pre, where);
+      return pointwise::relu;
     case Activation::GELUTanh:
-      return gelu_tanh(pre, where);
+      return pointwise::gelu_tanh;
     case Activation::SquaredReLU:
-      return squared_relu(pre, where);
+      return pointwise::squared_relu;
     case Activation::SiLU:
-      return silu(pre, where);
-    case Activation::SwiGLU:
-      return swiglu(pre, linear, where);
+      return pointwise::silu;
+    default:
+      return pointwise::gelu;
+  }
+}
+
+// φ(pre) ⊙ linear.
+Tensor gated(Activation activation, const Tensor& pre, const Tensor& linear, Where where) {
+  switch (activation) {
     case Activation::GeGLU:
       return geglu(pre, linear, where);
     case Activation::ReGLU:
       return reglu(pre, linear, where);
+    default:
+      return swiglu(pre, linear, where);
   }
-  return pre;
 }
 
 // F, of a config that can be built.
@@ -95,13 +100,21 @@ MLP::MLP(const FeedForwardConfig& c, const WeightInit& init)
   if (c.norm_hidden) hidden_norm.emplace(c.norm, hidden_of(c));
 }
 
-Tensor MLP::operator()(const Tensor& x, Where where) const {
-  const Tensor projected = up(x, where);
-  const Tensor pre = tap(name, "hook_pre", gate ? (*gate)(x, where) : projected, where);
-  const Tensor linear = gate ? tap(name, "hook_pre_linear", projected, where) : Tensor();
-  Tensor hidden = activate(activation, pre, linear, where);
-  if (hidden_norm) hidden = (*hidden_norm)(tap(name, "hook_mid", hidden, where), where);
-  return down(tap(name, "hook_post", hidden, where), where);
+Tensor MLP::hidden(const Tensor& x, Where where) const {
+  if (gate) {
+    const Tensor projected = up(x, where);
+    const Tensor pre = tap(name, "hook_pre", (*gate)(x, where), where);
+    return gated(activation, pre, tap(name, "hook_pre_linear", projected, where), where);
+  }
+  const Pointwise& f = pointwise_of(activation);
+  if (!Probe::current()) return up.activated(f, x, where);
+  return f(tap(name, "hook_pre", up(x, where), where), where);
+}
+
+Tensor MLP::added(const Tensor& residual, const Tensor& x, Where where) const {
+  Tensor h = hidden(x, where);
+  if (hidden_norm) h = (*hidden_norm)(tap(name, "hook_mid", h, where), where);
+  return down.added(residual, tap(name, "hook_post", h, where), where);
 }
 
 }  // namespace tape::inline TAPE_ABI::nn

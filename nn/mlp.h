@@ -63,13 +63,19 @@ struct MLP {
 
   /// x (…, C) → (…, C). Taps: hook_pre, what φ is applied to; hook_pre_linear, what a gate multiplies; hook_mid, what a
   /// norm sees; hook_post, what goes into down.
-  Tensor operator()(const Tensor& x, Where where = Where::here()) const;
+  Tensor operator()(const Tensor& x, Where where = Where::here()) const { return added({}, x, where); }
+  /// residual (…, C) + that, the sum made as the last product is computed; no residual adds nothing.
+  Tensor added(const Tensor& residual, const Tensor& x, Where where = Where::here()) const;
   void visit(auto&& v) const {
     v("up", up);
     v("gate", gate);
     v("hidden_norm", hidden_norm);
     v("down", down);
   }
+
+ private:
+  // φ(up(x)), or φ(gate(x)) ⊙ up(x). One op without a gate, unless a probe looks at what φ is applied to.
+  Tensor hidden(const Tensor& x, Where where) const;
 };
 
 }  // namespace tape::inline TAPE_ABI::nn

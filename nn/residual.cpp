@@ -37,6 +37,10 @@ Tensor Residual::normed(const std::optional<Norm>& norm, const char* suffix, con
   return Probe::current() ? tap(name + suffix, "hook_normalized", y, where) : y;
 }
 
+bool Residual::adds_only() const {
+  return !norm_output && !branch_gain && !skip_gain && slots.branch == 1 && slots.skip == 1 && !Probe::current();
+}
+
 Tensor Residual::input(const Tensor& x, Where where) const {
   const Tensor y = normed(norm_input, "", x, where);
   return slots.input_scale == 1 ? y : scale(y, slots.input_scale, where);

@@ -2,6 +2,7 @@
 // to one of the same shape. Each block has such a step for attention and one for feed-forward.
 #pragma once
 
+#include <concepts>
 #include <optional>
 #include <string>
 
@@ -26,9 +27,14 @@ class Residual {
   /// norm_output) and name_sum for the others.
   Residual(const Slots& slots, const NormConfig& norm, int64_t width, std::string name = "ln");
 
+  /// The step around f(x). A branch that also takes f(x, residual) adds the residual itself, in one op with its last
+  /// product, where the scheme changes neither and no probe looks at what is added.
   template <class Branch>
   Stream operator()(const Stream& in, const Branch& f, Where where = Where::here()) const {
     const Tensor x = normed(norm_stream, "_stream", in.x, where);
+    if constexpr (std::invocable<const Branch&, const Tensor&, const Tensor&>) {
+      if (adds_only() && !in.sum) return {normed(norm_sum, "_sum", f(input(x, where), x), where)};
+    }
     const Tensor z = output(f(input(x, where)), where);
     return {sum(x, z, where), in.sum ? add(in.sum, z, where) : in.sum};
   }
@@ -48,6 +54,8 @@ class Residual {
   Parameter skip_gain, branch_gain;  ///< (C), or (1) for one factor; not decayed
 
  private:
+  // True when the step does nothing between branch, stream and their sum.
+  bool adds_only() const;
   // The norm of x, tapped, where there is one.
   Tensor normed(const std::optional<Norm>& norm, const char* suffix, const Tensor& x, Where where) const;
   Tensor input(const Tensor& x, Where where) const;                 // what the branch sees

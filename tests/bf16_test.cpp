@@ -48,7 +48,7 @@ int64_t wrong(Precision precision, Transpose ta, Transpose tb, int64_t m, int64_
   const Tensor bias = random_tensor({n}, 3);
   const Tensor before = random_tensor({m, n}, 4);
   Tensor c = beta == 0 ? Tensor::full({m, n}, std::numeric_limits<real>::quiet_NaN()) : before.copy();
-  multiply(ta, tb, Factor(a, precision), Factor(b, precision), beta, {c.mutable_data(), m, n}, bias.data());
+  multiply(ta, tb, Factor(a, precision), Factor(b, precision), beta, {c.mutable_data(), m, n}, {.bias = bias.data()});
   int64_t count = 0;
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; ++j) {
@@ -148,7 +148,7 @@ TEST_CASE("A factor in f32 shares its numbers; a product with nothing to sum is 
     const Factor b(Tensor::zeros({3, 0}), precision);
     Tensor c = Tensor::full({2, 3}, 9);
     const Tensor bias = Tensor::from({3}, {1, 2, 3});
-    multiply(Transpose::no, Transpose::yes, a, b, 0, {c.mutable_data(), 2, 3}, bias.data());
+    multiply(Transpose::no, Transpose::yes, a, b, 0, {c.mutable_data(), 2, 3}, {.bias = bias.data()});
     CHECK(same_bits(c, Tensor::from({2, 3}, {1, 2, 3, 1, 2, 3})));
   }
 }
@@ -185,12 +185,12 @@ TEST_CASE("Prepared products agree with gemm", "[bf16][gemm]") {
           Tensor plain = random_tensor({m, n}, 4);
           Tensor prepared = plain.copy();
           gemm(ta, tb, 1, {a.data(), a.rows(), a.last()}, {b.data(), b.rows(), b.last()}, beta,
-               {plain.mutable_data(), m, n}, bias.data(), GemmLibrary::openblas);
+               {plain.mutable_data(), m, n}, {.bias = bias.data()}, GemmLibrary::openblas);
           for (const int threads : {1, 3}) {
             const Threads use(threads);
             Tensor c = prepared.copy();
             multiply_prepared(onednn::Element::f32, ta, a.data(), a.last(), tb, b.data(), b.last(), k, beta,
-                              {c.mutable_data(), m, n}, bias.data());
+                              {c.mutable_data(), m, n}, {.bias = bias.data()});
             CHECK(difference(c, plain) < 1e-5);
           }
         }

@@ -57,7 +57,7 @@ double error_in_bounds(const Product& p, bool serial) {
   if (serial) {
     gemm_serial(p.ta, p.tb, p.alpha, am, bm, p.beta, cm, p.library);
   } else {
-    gemm(p.ta, p.tb, p.alpha, am, bm, p.beta, cm, p.bias ? bias.data() : nullptr, p.library);
+    gemm(p.ta, p.tb, p.alpha, am, bm, p.beta, cm, {.bias = p.bias ? bias.data() : nullptr}, p.library);
   }
   for (int64_t i = 0; i < p.m; ++i) {
     for (int64_t j = p.n; j < ldc; ++j) {
@@ -83,7 +83,7 @@ Tensor product(const Tensor& a, const Tensor& b, Transpose ta, Transpose tb,
   const int64_t n = tb == Transpose::yes ? b.shape()[0] : b.shape()[1];
   Tensor c = Tensor::uninitialized({m, n});
   gemm(ta, tb, 1, {a.data(), a.shape()[0], a.shape()[1]}, {b.data(), b.shape()[0], b.shape()[1]}, 0,
-       {c.mutable_data(), m, n}, nullptr, library);
+       {c.mutable_data(), m, n}, {}, library);
   return c;
 }
 

@@ -118,6 +118,8 @@ mutate "Attention weights: a cap after the biases" nn/attention_weights.cpp '   
 mutate "Encoder-decoder: the decoder reads the source's padding" nn/encoder_decoder.cpp 'where), mask};' 'where), {}};'
 mutate "ReZero: starts at 1" $scheme '{LearnedGain::Kind::factor, 0}' '{LearnedGain::Kind::factor, 1}'
 mutate "Residual step: branch output added twice" nn/residual.cpp 'slots.skip == 1 ? add(skip, z, where)' 'slots.skip == 1 ? add(add(skip, z, where), z, where)'
+mutate "Residual step: sum made with the product counts the stream twice" core/tiles.h 'row[j] + b[j] + r[j]' 'row[j] + b[j] + r[j] + r[j]'
+mutate "Residual step: a learned gain is lost where the sum is made with the product" nn/residual.cpp '!branch_gain && ' ''
 mutate "Parallel: feed-forward reads what attention wrote" nn/block.cpp 'const Tensor z = add(attention(x), feed_forward(x), where);' 'const Tensor z = add(attention(x), feed_forward(add(x, attention(x))), where);'
 
 echo "$caught mutations caught, $missed missed"

@@ -5,7 +5,7 @@
 #include <limits>
 #include <numeric>
 
-#include <tape/core/ops/matmul.h>
+#include <tape/core/ops/linear.h>
 #include <tape/core/ops/rotary.h>
 #include <tape/core/ops/shape_ops.h>
 #include <tape/nn/gpt.h>

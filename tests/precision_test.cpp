@@ -1,6 +1,8 @@
 // Linear layers in bf16: what is rounded and what is not, that nothing rounded is ever old, and who is refused.
 #include <tape/core/precision.h>
 
+#include <array>
+
 #include <tape/core/bf16.h>
 #include <tape/core/onednn.h>
 #include <tape/core/ops/loss.h>
@@ -55,6 +57,33 @@ TEST_CASE("bf16 is refused where it can not be, with the reason and the way out"
   const std::string message = error_of([] { layer(Precision::bf16); });
   CHECK(has_parts(message, {"bf16", "bf16-emulated", "f32"}));
   CHECK(has_parts(message, {onednn::description().empty() ? "libdnnl-dev" : "AVX-512"}));
+}
+
+TEST_CASE("A linear layer with its activation in bf16 agrees with its parts", "[precision]") {
+  for (const Precision p : {Precision::bf16_emulated, Precision::bf16}) {
+    if (p == Precision::bf16 && !onednn::has_bf16()) continue;
+    for (const auto& [rows, in, out] : {std::array<int64_t, 3>{1, 3, 5}, {70, 33, 129}, {1100, 40, 300}}) {
+      INFO(name_of(p) << " " << rows << " x " << in << " x " << out);
+      nn::Linear layer(in, out);
+      nn::initialize(layer, Seed{1});
+      randomize(nn::parameters(layer), 2);
+      nn::set_precision(layer, p);
+      const Tensor x = random_tensor({rows, in}, 3);
+      const Tensor dy = random_tensor({rows, out}, 4);
+      const auto results = [&](auto&& f) {
+        Tape tape;
+        const Tensor input = tape.watch(x);
+        const Tensor y = f(input);
+        tape.backward(y, dy);
+        std::vector<Tensor> all{y.copy(), tape.grad(input)};
+        for (const Tensor& g : take_gradients(nn::parameters(layer))) all.push_back(g);
+        return all;
+      };
+      const auto fused = results([&](const Tensor& t) { return layer.activated(pointwise::gelu, t); });
+      const auto parts = results([&](const Tensor& t) { return gelu(layer(t)); });
+      for (std::size_t i = 0; i < fused.size(); ++i) CHECK(different_bits(fused[i], parts[i]) == 0);
+    }
+  }
 }
 
 TEST_CASE("A linear layer in emulated bf16 multiplies rounded numbers, and adds what is not rounded", "[precision]") {

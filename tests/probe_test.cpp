@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include <tape/core/ops.h>
 #include <tape/core/tape.h>
 
 #include "catch.h"
+#include "support/nn_models.h"
 #include "support/tensors.h"
 
 namespace tape::test {
@@ -106,6 +108,44 @@ TEST_CASE("A probe that sees forward only leaves the tape alone", "[probe]") {
   tape.backward(sum(y));
   CHECK(passes == std::vector<Pass>{Pass::forward});
   CHECK(std::ranges::equal(tape.grad(x).values(), std::vector<real>{1, 1}));
+}
+
+// Ops that are one without a probe come apart with it, so that it sees what is between them.
+TEST_CASE("A probe changes no bit of a model's loss and gradients", "[probe][nn][bits]") {
+  const Ids ids = random_ids({3, 8}, 11, 1);
+  const Ids target = random_ids({3, 8}, 11, 2);
+  for (const nn::Scheme scheme : {nn::Scheme::PreLN, nn::Scheme::PostLN, nn::Scheme::DeepNorm, nn::Scheme::ResiDual}) {
+    for (const nn::Activation activation : {nn::Activation::GELU, nn::Activation::SwiGLU}) {
+      for (const double dropout : {0.0, 0.2}) {
+        const nn::GPT gpt({.vocab = 11,
+                           .context = 8,
+                           .layers = 2,
+                           .heads = 2,
+                           .width = 16,
+                           .scheme = scheme,
+                           .activation = activation,
+
+                           .dropout = dropout},
+                          Seed{1});
+        const auto results = [&] {
+          Tape tape;
+          const Tensor loss = cross_entropy(gpt(ids, nn::training(1)), target);
+          tape.backward(loss);
+          std::vector<Tensor> all{loss};
+          for (const Tensor& g : take_gradients(nn::parameters(gpt))) all.push_back(g);
+          return all;
+        };
+        const std::vector<Tensor> alone = results();
+        std::set<std::string> seen;
+        const Probe probe([&](const std::string& name, Pass, const Tensor&) { seen.insert(name); });
+        const std::vector<Tensor> watched = results();
+        INFO(name_of(scheme) << ", " << name_of(activation) << ", dropout " << dropout);
+        for (std::size_t i = 0; i < alone.size(); ++i) CHECK(different_bits(alone[i], watched[i]) == 0);
+        for (const char* name : {"blocks.1.hook_attn_out", "blocks.1.mlp.hook_pre", "blocks.1.hook_mlp_out"})
+          CHECK(seen.contains(name));
+      }
+    }
+  }
 }
 
 TEST_CASE("A tap on no tensor is an error", "[probe][errors]") {

@@ -4,7 +4,7 @@
 #include <tape/core/ops/activation.h>
 #include <tape/core/ops/attention.h>
 #include <tape/core/ops/elementwise.h>
-#include <tape/core/ops/matmul.h>
+#include <tape/core/ops/linear.h>
 #include <tape/core/ops/norm.h>
 #include <tape/core/ops/shape_ops.h>
 #include <tape/core/tape.h>

@@ -85,6 +85,29 @@ TEST_CASE("Gradients of several batches in shards are summed, batch by batch") {
   for (std::size_t i = 0; i < once.size(); ++i) check_same_bits({scale(once[i], 2)}, {twice[i]});
 }
 
+TEST_CASE("Both shards round the weights as they are now, and as one batch would") {
+  Case c(false);
+  nn::set_precision(c.gpt, Precision::bf16_emulated);
+  const Threads two(GENERATE(1, 2));
+  for (int step = 0; step < 3; ++step) {
+    const std::vector<Tensor> halves = c.in_shards();
+    std::vector<Tensor> sums;
+    for (int s = 0; s < 2; ++s) {
+      backward(c.gpt, c.ids, c.target, sequences * s / 2, sequences * (s + 1) / 2);
+      const std::vector<Tensor> half = take_gradients(nn::parameters(c.gpt));
+      for (std::size_t i = 0; i < half.size(); ++i) {
+        if (s == 0) {
+          sums.push_back(half[i].copy());
+        } else {
+          sums[i] = sums[i] + half[i];
+        }
+      }
+    }
+    check_same_bits(halves, sums);
+    randomize(nn::parameters(c.gpt), static_cast<uint64_t>(step) + 10);  // an optimizer's step
+  }
+}
+
 TEST_CASE("A parameter that one shard alone reaches gets the gradient of that shard, one that none reaches none") {
   Parameter shared({2}, {.kind = Init::Kind::ones}, false), own({2}, {.kind = Init::Kind::ones}, false);
   for (Parameter* p : {&shared, &own}) {

@@ -1,5 +1,6 @@
 // Each fused op against a twin composed of simpler ops, in f32: the value and all gradients, from one row to more than
 // one block of them.
+#include <array>
 #include <cmath>
 
 #include <tape/core/ops.h>
@@ -169,6 +170,30 @@ TEST_CASE("Activations equal their formulas in simpler ops", "[twins][activation
                 },
                 inputs, 2e-6);
   });
+}
+
+// The same numbers in the same order: not one bit may differ.
+TEST_CASE("A linear layer with activation or residual equals its parts bit by bit", "[twins][matmul][bits]") {
+  const auto check_bits = [](const Function& fused, const Function& composed, const Inputs& inputs) {
+    const ValueAndGradients a = differentiate(fused, inputs);
+    const ValueAndGradients b = differentiate(composed, inputs);
+    CHECK(different_bits(a.value, b.value) == 0);
+    for (std::size_t i = 0; i < inputs.size(); ++i) CHECK(different_bits(a.gradients[i], b.gradients[i]) == 0);
+  };
+  for (const auto& [rows, in, out] :
+       {std::array<int64_t, 3>{1, 3, 5}, {70, 33, 129}, {1100, 40, 300}, {300, 5, 1100}}) {
+    INFO(rows << " x " << in << " x " << out);
+    const Inputs inputs = {random_tensor({rows, in}, 1, -3, 3), random_tensor({out, in}, 2), random_tensor({out}, 3),
+                           random_tensor({rows, out}, 4)};
+    const Inputs layer(inputs.begin(), inputs.begin() + 3);
+    for (const Pointwise* f :
+         {&pointwise::relu, &pointwise::squared_relu, &pointwise::gelu, &pointwise::gelu_tanh, &pointwise::silu}) {
+      check_bits([f](In x) { return linear_activated(*f, x[0], x[1], x[2]); },
+                 [f](In x) { return (*f)(linear(x[0], x[1], x[2])); }, layer);
+    }
+    check_bits([](In x) { return linear_added(x[3], x[0], x[1], x[2]); },
+               [](In x) { return add(x[3], linear(x[0], x[1], x[2])); }, inputs);
+  }
 }
 
 TEST_CASE("scale, axpy and subtract equal products and sums with constants", "[twins][elementwise]") {

@@ -47,6 +47,27 @@ real silu_slope(real x) {
   return s * (1 + x * (1 - s));
 }
 
+// dy/dx = 2·max(x, 0)
+real squared_relu_of(real x) {
+  return x < 0 ? real{0} : x * x;
+}
+real squared_relu_slope(real x) {
+  return x < 0 ? real{0} : 2 * x;
+}
+
+template <real (*f)(real), real (*slope)(real)>
+constexpr Pointwise pointwise_of(const char* name) {
+  return {name,
+          [](const real* x, real* y, int64_t n) {
+#pragma omp simd
+            for (int64_t i = 0; i < n; ++i) y[i] = f(x[i]);
+          },
+          [](const real* dy, const real* x, real* dx, int64_t n) {
+#pragma omp simd
+            for (int64_t i = 0; i < n; ++i) dx[i] = dy[i] * slope(x[i]);
+          }};
+}
+
 template <class F>
 Tensor gate_with(const Tensor& gate, const Tensor& up, F f) {
   Tensor y = Tensor::uninitialized(gate.shape());
@@ -89,31 +110,55 @@ Tensor gated(const char* name, const Tensor& gate, const Tensor& up, Where where
 
 }  // namespace
 
+namespace pointwise {
+constexpr Pointwise relu = pointwise_of<relu_of, relu_slope>("relu");
+constexpr Pointwise squared_relu = pointwise_of<squared_relu_of, squared_relu_slope>("squared_relu");
+constexpr Pointwise gelu = pointwise_of<gelu_of, gelu_slope>("gelu");
+constexpr Pointwise gelu_tanh = pointwise_of<gelu_tanh_of, gelu_tanh_slope>("gelu_tanh");
+constexpr Pointwise silu = pointwise_of<silu_of, silu_slope>("silu");
+}  // namespace pointwise
+
+Tensor Pointwise::map(const Tensor& x) const {
+  Tensor y = Tensor::uninitialized(x.shape());
+  parallel_for(x.size(), elementwise_grain,
+               [f = value, in = x.data(), out = y.mutable_data()](int64_t begin, int64_t end) {
+                 f(in + begin, out + begin, end - begin);
+               });
+  return y;
+}
+
+Tensor Pointwise::operator()(const Tensor& x, Where where) const {
+  const Op op(name, where);
+  op.need({&x});
+  const Saved saved(x);
+  return op.record_cheap(
+      map(x), {&x},
+      [saved, f = gradient](Backward& b) {
+        const Tensor of = b.value(saved);
+        Storage room = b.room_of_dy();
+        parallel_for(of.size(), elementwise_grain,
+                     [=, dy = b.dy(), in = of.data(), dx = room.as<real>()](int64_t begin, int64_t end) {
+                       f(dy + begin, in + begin, dx + begin, end - begin);
+                     });
+        b.give(0, std::move(room));
+      },
+      [saved, this](Backward& b) { return map(b.value(saved)); });
+}
+
 Tensor relu(const Tensor& x, Where where) {
-  return unary<Saves::input>(
-      "relu", x, where, [](real v) { return relu_of(v); }, [](real v) { return relu_slope(v); });
+  return pointwise::relu(x, where);
 }
-
-// dy/dx = 2·max(x, 0)
 Tensor squared_relu(const Tensor& x, Where where) {
-  return unary<Saves::input>(
-      "squared_relu", x, where, [](real v) { return v < 0 ? real{0} : v * v; },
-      [](real v) { return v < 0 ? real{0} : 2 * v; });
+  return pointwise::squared_relu(x, where);
 }
-
 Tensor gelu(const Tensor& x, Where where) {
-  return unary<Saves::input>(
-      "gelu", x, where, [](real v) { return gelu_of(v); }, [](real v) { return gelu_slope(v); });
+  return pointwise::gelu(x, where);
 }
-
 Tensor gelu_tanh(const Tensor& x, Where where) {
-  return unary<Saves::input>(
-      "gelu_tanh", x, where, [](real v) { return gelu_tanh_of(v); }, [](real v) { return gelu_tanh_slope(v); });
+  return pointwise::gelu_tanh(x, where);
 }
-
 Tensor silu(const Tensor& x, Where where) {
-  return unary<Saves::input>(
-      "silu", x, where, [](real v) { return silu_of(v); }, [](real v) { return silu_slope(v); });
+  return pointwise::silu(x, where);
 }
 
 // y = σ(x)     dy/dx = y·(1 - y)

@@ -6,6 +6,23 @@
 
 namespace tape::inline TAPE_ABI {
 
+/// A function φ of single numbers, which lives as long as the program: an op, and what other ops need that apply φ to
+/// their own results (linear_activated).
+struct Pointwise {
+  const char* name;
+  void (*value)(const real* x, real* y, int64_t n);                      ///< y_i = φ(x_i), 0 ≤ i < n; y may be x
+  void (*gradient)(const real* dy, const real* x, real* dx, int64_t n);  ///< dx_i = dy_i·φ'(x_i); dx may be dy
+
+  /// φ of every element. Saves x.
+  Tensor operator()(const Tensor& x, Where where = Where::here()) const;
+  /// The same on no tape.
+  Tensor map(const Tensor& x) const;
+};
+/// φ of the activations below.
+namespace pointwise {
+extern const Pointwise relu, squared_relu, gelu, gelu_tanh, silu;
+}
+
 /// max(x, 0); derivative 0 at 0.
 Tensor relu(const Tensor& x, Where where = Where::here());
 /// max(x, 0)². So et al. 2021 (Primer), arXiv 2109.08668.

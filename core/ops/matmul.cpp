@@ -1,10 +1,8 @@
 #include <tape/core/ops/matmul.h>
 
 #include <algorithm>
-#include <optional>
 
 #include <tape/core/parallel.h>
-#include <tape/core/product.h>
 #include <tape/core/tape.h>
 
 namespace tape::inline TAPE_ABI {
@@ -79,56 +77,6 @@ Tensor matmul(const Tensor& a, const Tensor& b, Transpose ta, Transpose tb, Wher
           } else {
             batched(batch, Transpose::yes, ta, back.dy(), sc, a.data(), a.shape(), db.beta(), db.data, b.shape());
           }
-        }
-      },
-      cost);
-}
-
-// y = x·Wᵀ + b      x (R, I)   W (O, I)   b (O)   y (R, O)      dx = dy·W   dW = dyᵀ·x   db = Σ_rows dy
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Where where) {
-  const Op op("linear", where);
-  op.need({&x, &weight});
-  if (weight.rank() != 2 || x.rank() < 1 || x.last() != weight.shape()[1]) {
-    op.fail(str("x ", x.shape(), " does not fit weight ", weight.leaf() ? weight.name() + " " : "", weight.shape(),
-                ": weight must be (out, in) and the last size of x must equal in",
-                weight.rank() == 2 ? str(" = ", weight.shape()[1]) : ""));
-  }
-  const int64_t rows = x.rows();
-  const int64_t in = weight.shape()[1];
-  const int64_t out = weight.shape()[0];
-  if (bias && (bias.rank() != 1 || bias.size() != out)) {
-    op.fail(str("bias ", bias.leaf() ? bias.name() + " " : "", bias.shape(), " must be (", out, ") beside weight ",
-                weight.shape()));
-  }
-  Tensor y = Tensor::uninitialized(x.shape().with(-1, out));
-  const Precision precision = weight.leaf() ? weight.leaf()->precision : Precision::f32;
-  const Factor left(x, precision);
-  const Factor right(weight, precision);
-  multiply(Transpose::no, Transpose::yes, left, right, 0, {y.mutable_data(), rows, out}, bias.data());
-  const Cost cost{.flops = 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out)};
-  return op.record(
-      y, {&x, &weight, &bias},
-      [x = precision == Precision::f32 ? Saved(x) : Saved(),
-       rounded = precision == Precision::f32 ? std::optional<Factor>() : left, right, rows, out](Backward& b) {
-        const Factor dy(b.dy_tensor(), right.precision());
-        if (b.wants(1)) {  // first: then x, where it was made again, is gone before its gradient comes
-          const Factor input = rounded ? *rounded : Factor(b.value(x), Precision::f32);
-          const GradView dw = b.grad(1);
-          multiply(Transpose::yes, Transpose::no, dy, input, dw.beta(), {dw.data, out, input.columns()});
-        }
-        if (b.wants(0)) {
-          const GradView dx = b.grad(0);
-          multiply(Transpose::no, Transpose::no, dy, right, dx.beta(), {dx.data, rows, right.columns()});
-        }
-        if (b.wants(2)) {
-          const GradView db = b.grad(2);
-          const real* dy_data = b.dy();
-          sum_rows(rows, out, db.accumulate, db.data, [=](int64_t begin, int64_t end, real* sums) {
-            for (int64_t r = begin; r < end; ++r) {
-#pragma omp simd
-              for (int64_t c = 0; c < out; ++c) sums[c] += dy_data[r * out + c];
-            }
-          });
         }
       },
       cost);

@@ -79,6 +79,12 @@ inline real sum_exp_row(const real* x, int64_t n, real shift) {
   return sum;
 }
 
+/// y_i += x_i.
+inline void add_row(real* y, const real* x, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) y[i] += x[i];
+}
+
 inline void scale_row(real* x, int64_t n, real factor) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) x[i] *= factor;

@@ -52,7 +52,7 @@ Pair compare(const Form& f, double seconds) {
   const auto run = [&](GemmLibrary library) {
     const double before = now_ms();
     gemm(f.ta, f.tb, 1, {a.data(), f.ta == Transpose::yes ? f.k : f.m, f.lda()},
-         {b.data(), f.tb == Transpose::yes ? f.n : f.k, f.ldb()}, 0, {c.mutable_data(), f.m, f.n}, nullptr, library);
+         {b.data(), f.tb == Transpose::yes ? f.n : f.k, f.ldb()}, 0, {c.mutable_data(), f.m, f.n}, {}, library);
     return now_ms() - before;
   };
   std::vector<double> openblas, onednn;

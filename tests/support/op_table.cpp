@@ -142,6 +142,22 @@ void products(Rows& table) {
                          {random_tensor({2, r, n}, 18), random_tensor({n + 2, n}, 19), random_tensor({n + 2}, 20)},
                          [](In x) { return linear(x[0], x[1], x[2]); }};
                    }});
+  for (const Pointwise* f : {&pointwise::gelu, &pointwise::gelu_tanh, &pointwise::silu}) {
+    table.push_back({"linear_activated", f->name, [f](int64_t r, int64_t n) {
+                       return OpCase{
+                           {random_tensor({2, r, n}, 18), random_tensor({n + 2, n}, 19), random_tensor({n + 2}, 20)},
+                           [f](In x) { return linear_activated(*f, x[0], x[1], x[2]); }};
+                     }});
+  }
+  table.push_back({"linear_added", "", [](int64_t r, int64_t n) {
+                     return OpCase{{random_tensor({r, n + 2}, 47), random_tensor({r, n}, 18),
+                                    random_tensor({n + 2, n}, 19), random_tensor({n + 2}, 20)},
+                                   [](In x) { return linear_added(x[0], x[1], x[2], x[3]); }};
+                   }});
+  table.push_back({"linear_added", "to its input", [](int64_t r, int64_t n) {
+                     return OpCase{{random_tensor({r, n}, 48), random_tensor({n, n}, 49)},
+                                   [](In x) { return linear_added(x[0], x[0], x[1]); }};
+                   }});
   table.push_back(
       {"linear", "without bias", [](int64_t r, int64_t n) {
          return OpCase{{random_tensor({r, n}, 21), random_tensor({r, n}, 22)}, [](In x) { return linear(x[0], x[1]); }};

@@ -1,0 +1,128 @@
+#include <tape/core/ops/linear.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include <tape/core/ops/rows.h>
+#include <tape/core/parallel.h>
+#include <tape/core/product.h>
+#include <tape/core/shard_gradients.h>
+#include <tape/core/tape.h>
+
+namespace tape::inline TAPE_ABI {
+
+namespace {
+
+// The weight as a factor. Both shards of a step share the rounded copy of a parameter.
+Factor weight_factor(const Tensor& weight, Precision precision) {
+  ShardScope* const shard = ShardScope::current();
+  if (precision == Precision::f32 || !shard) return Factor(weight, precision);
+  return {precision, weight.rows(), weight.last(), shard->weights().of(weight.leaf())};
+}
+
+// dz (R, O), the gradient of z = x·Wᵀ + b, as a factor, in one walk over dy by rows: dz = dy, or dy·φ'(z) with an
+// activation; db = Σ_rows dz; and dz is rounded.
+Factor gradient_of_product(Backward& b, int64_t rows, int64_t columns, const Pointwise* f, const Tensor& z,
+                           Precision precision) {
+  const bool rounds = precision == Precision::bf16;
+  const Storage dz = rounds ? Storage::of<bf16>(rows * columns) : f ? b.room_of_dy() : b.dy_tensor().storage();
+  const auto walk = [=, in = b.dy(), pre = z.data()](int64_t begin, int64_t end, real* sums) {
+    constexpr int64_t piece = 1024;
+    std::array<real, piece> room;
+    for (int64_t r = begin; r < end; ++r) {
+      for (int64_t c = 0; c < columns; c += piece) {
+        const int64_t n = std::min(piece, columns - c);
+        const int64_t at = r * columns + c;
+        const real* row = in + at;
+        if (f) {
+          real* const to = rounds ? room.data() : dz.as<real>() + at;
+          f->gradient(row, pre + at, to, n);
+          row = to;
+        }
+        if (sums) add_row(sums + c, row, n);
+        if (rounds) round_row(row, dz.as<bf16>() + at, n);
+      }
+    }
+  };
+  if (b.wants(2)) {
+    const GradView db = b.grad(2);
+    sum_rows(rows, columns, db.accumulate, db.data, walk);
+  } else if (rounds || f) {
+    parallel_for(rows, 32, [&](int64_t begin, int64_t end) { walk(begin, end, nullptr); });
+  }
+  if (rounds) return {precision, rows, columns, dz};
+  return Factor(Tensor::on({rows, columns}, dz), precision);
+}
+
+// z = x·Wᵀ + b (+ residual)   y = z, or φ(z)      x (R, I)   W (O, I)   b (O)   y (R, O)
+// dz = dy, or dy·φ'(z)      dx = dz·W   dW = dzᵀ·x   db = Σ_rows dz   dresidual = dz
+Tensor linear_with(const char* name, const Pointwise* f, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                   const Tensor& residual, Where where) {
+  const Op op(name, where);
+  op.need({&x, &weight});
+  if (weight.rank() != 2 || x.rank() < 1 || x.last() != weight.shape()[1]) {
+    op.fail(str("x ", x.shape(), " does not fit weight ", weight.leaf() ? weight.name() + " " : "", weight.shape(),
+                ": weight must be (out, in) and the last size of x must equal in",
+                weight.rank() == 2 ? str(" = ", weight.shape()[1]) : ""));
+  }
+  const int64_t rows = x.rows();
+  const int64_t in = weight.shape()[1];
+  const int64_t out = weight.shape()[0];
+  if (bias && (bias.rank() != 1 || bias.size() != out)) {
+    op.fail(str("bias ", bias.leaf() ? bias.name() + " " : "", bias.shape(), " must be (", out, ") beside weight ",
+                weight.shape()));
+  }
+  const Shape shape = x.shape().with(-1, out);
+  if (residual && residual.shape() != shape) {
+    op.fail(str("residual ", residual.shape(), " must have the shape of the product, ", shape));
+  }
+  Tensor z = Tensor::uninitialized(shape);
+  Tensor y = f && Tape::current() ? Tensor::uninitialized(shape) : z;  // only backward needs z beside it
+  const Precision precision = weight.leaf() ? weight.leaf()->precision : Precision::f32;
+  const Factor left(x, precision);
+  const Factor right = weight_factor(weight, precision);
+  multiply(Transpose::no, Transpose::yes, left, right, 0, {z.mutable_data(), rows, out},
+           {.bias = bias.data(),
+            .residual = residual.data(),
+            .activation = f ? f->value : nullptr,
+            .activated = y.mutable_data()});
+  const Cost cost{.flops = 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out)};
+  const auto backward = [f, z = f ? z : Tensor(), x = precision == Precision::f32 ? Saved(x) : Saved(),
+                         rounded = precision == Precision::f32 ? std::optional<Factor>() : left, right, rows,
+                         out](Backward& b) {
+    const Factor dz = gradient_of_product(b, rows, out, f, z, right.precision());
+    if (b.wants(1)) {  // before dx: then x, where it was made again, is gone before its gradient comes
+      const Factor input = rounded ? *rounded : Factor(b.value(x), Precision::f32);
+      const GradView dw = b.grad(1);
+      multiply(Transpose::yes, Transpose::no, dz, input, dw.beta(), {dw.data, out, input.columns()});
+    }
+    if (b.wants(0)) {
+      const GradView dx = b.grad(0);
+      multiply(Transpose::no, Transpose::no, dz, right, dx.beta(), {dx.data, rows, right.columns()});
+    }
+    if (b.wants(3)) b.pass(3);
+  };
+  if (!f) return op.record(y, {&x, &weight, &bias, &residual}, backward, cost);
+  const auto remake = [f, z](Backward&) { return f->map(z); };
+  return op.record_cheap(y, {&x, &weight, &bias, &residual}, backward, remake, cost);
+}
+
+}  // namespace
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Where where) {
+  return linear_with("linear", nullptr, x, weight, bias, {}, where);
+}
+
+Tensor linear_activated(const Pointwise& f, const Tensor& x, const Tensor& weight, const Tensor& bias, Where where) {
+  return linear_with("linear_activated", &f, x, weight, bias, {}, where);
+}
+
+Tensor linear_added(const Tensor& residual, const Tensor& x, const Tensor& weight, const Tensor& bias, Where where) {
+  const Op op("linear_added", where);
+  op.need({&residual});
+  return linear_with("linear_added", nullptr, x, weight, bias, residual, where);
+}
+
+}  // namespace tape::inline TAPE_ABI
