@@ -137,6 +137,11 @@ class GPT(nn.Module):
         return functional.cross_entropy(self(ids).flatten(0, 1), targets.flatten())
 
 
+def own_name(name):
+    """The name in this model of a parameter that the tool has written."""
+    return name.replace("attn_residual.norm_input", "norm1").replace("mlp_residual.norm_input", "norm2")
+
+
 def load_safetensors(path):
     with open(path, "rb") as file:
         header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
@@ -218,7 +223,8 @@ def main():
     training, validation = split(tokens)
     model = GPT(vocab)
     if options.evaluate:
-        model.load_state_dict(load_safetensors(os.path.join(options.evaluate, "model.safetensors")))
+        tensors = load_safetensors(os.path.join(options.evaluate, "model.safetensors"))
+        model.load_state_dict({own_name(name): tensor for name, tensor in tensors.items()})
         print(f"validation loss {validation_loss(model, validation):.4f}")
         return
 
