@@ -9,9 +9,9 @@
 #include <tape/core/error.h>
 #include <tape/core/onednn.h>
 #include <tape/core/parallel.h>
+#include <tape/core/small_gemm.h>
 #include <tape/core/storage.h>
 #include <tape/core/tiles.h>
-#include <tape/core/transpose.h>
 
 namespace tape::inline TAPE_ABI {
 
@@ -97,7 +97,7 @@ ConstMatrix transposed(ConstMatrix b, Storage& room) {
   room = Storage::of<real>(b.rows * b.columns);
   const MutableMatrix to(room.as<real>(), b.columns, b.rows);
   parallel_for(b.rows, 32, [=](int64_t begin, int64_t end) {
-    transpose<real>(b.row_range(begin, end - begin), {to.data + begin, to.rows, end - begin, to.ld});
+    transpose(b.row_range(begin, end - begin), {to.data + begin, to.rows, end - begin, to.ld});
   });
   return {to.data, to.rows, to.columns};
 }

@@ -17,26 +17,15 @@ constexpr int64_t vector_bytes = 16;
 #endif
 
 /// Numbers that an instruction computes at once. Arithmetic, comparison and ?: work on each of them.
-template <class T>
-struct VectorType {
-  using type [[gnu::vector_size(vector_bytes)]] = T;
-};
-template <class T>
-using VectorOf = typename VectorType<T>::type;
-template <class T>
-constexpr int64_t lanes_of = vector_bytes / static_cast<int64_t>(sizeof(T));
+using Vector [[gnu::vector_size(vector_bytes)]] = real;
+constexpr int64_t lanes = vector_bytes / static_cast<int64_t>(sizeof(real));
 
-using Vector = VectorOf<real>;
-constexpr int64_t lanes = lanes_of<real>;
-
-template <class T>
-VectorOf<T> load(const T* x) {
-  VectorOf<T> v;
+inline Vector load(const real* x) {
+  Vector v;
   std::memcpy(&v, x, sizeof v);
   return v;
 }
-template <class T>
-void store(T* x, VectorOf<T> v) {
+inline void store(real* x, Vector v) {
   std::memcpy(x, &v, sizeof v);
 }
 

@@ -4,8 +4,6 @@
 #include <array>
 #include <utility>
 
-#include <tape/core/transpose.h>
-
 namespace tape::inline TAPE_ABI {
 
 namespace {
@@ -93,6 +91,37 @@ Strip first_strip(int64_t rows) {
   return {height, (tiles - lower) * height};
 }
 
+// Numbers whose row and column differ in the bit `step` change places: those of two rows that differ in it.
+template <std::size_t step, std::size_t... i>
+void exchange(Vector& a, Vector& b, std::index_sequence<i...>) {
+  constexpr auto width = static_cast<std::size_t>(lanes);
+  const Vector low = __builtin_shufflevector(a, b, (i & step ? width + i - step : i)...);
+  b = __builtin_shufflevector(a, b, (i & step ? width + i : i + step)...);
+  a = low;
+}
+
+// A square of `lanes` rows, transposed bit by bit.
+template <std::size_t step = 1>
+[[gnu::always_inline]] inline void transpose_square(std::array<Vector, lanes>& rows) {
+  if constexpr (step < static_cast<std::size_t>(lanes)) {
+#pragma GCC unroll 16
+    for (std::size_t j = 0; j < rows.size(); ++j) {
+      if ((j & step) == 0) exchange<step>(rows[j], rows[j + step], std::make_index_sequence<lanes>());
+    }
+    transpose_square<2 * step>(rows);
+  }
+}
+
+// Writes a square of `lanes` rows transposed; the leading dimensions are those of its surroundings.
+[[gnu::always_inline]] inline void turn_square(const real* from, int64_t ld, real* to, int64_t to_ld) {
+  std::array<Vector, lanes> rows;
+#pragma GCC unroll 16
+  for (std::size_t j = 0; j < rows.size(); ++j) rows[j] = load(from + static_cast<int64_t>(j) * ld);
+  transpose_square(rows);
+#pragma GCC unroll 16
+  for (std::size_t j = 0; j < rows.size(); ++j) store(to + static_cast<int64_t>(j) * to_ld, rows[j]);
+}
+
 // One panel: columns first … first + panel - 1 of b.
 void pack_panel(ConstMatrix b, int64_t first, real* to) {
   const int64_t width = std::min(panel, b.columns - first);
@@ -126,6 +155,19 @@ void pack_panel_transposed(ConstMatrix b, int64_t first, real* to) {
 }
 
 }  // namespace
+
+void transpose(ConstMatrix b, MutableMatrix to) {
+  const int64_t rows = b.rows / lanes * lanes;
+  const int64_t columns = b.columns / lanes * lanes;
+  for (int64_t row = 0; row < rows; row += lanes) {
+    for (int64_t column = 0; column < columns; column += lanes) {
+      turn_square(b.data + row * b.ld + column, b.ld, to.data + column * to.ld + row, to.ld);
+    }
+  }
+  for (int64_t i = 0; i < b.rows; ++i) {
+    for (int64_t j = i < rows ? columns : 0; j < b.columns; ++j) to.data[j * to.ld + i] = b.data[i * b.ld + j];
+  }
+}
 
 Panels pack(Transpose transposed, ConstMatrix b, real* room) {
   const bool turned = transposed == Transpose::yes;

@@ -31,6 +31,9 @@ struct Panels {
 /// Packs b, or bᵀ, into `room`, packed_size() numbers that must live as long as the result.
 Panels pack(Transpose transpose, ConstMatrix b, real* room);
 
+/// Writes bᵀ to `to`, (b.columns, b.rows), on the calling thread.
+void transpose(ConstMatrix b, MutableMatrix to);
+
 /// C = alpha · op(A) · B + beta · C, where op transposes on request. beta is 0 (C is not read) or 1.
 void small_gemm(Transpose ta, real alpha, ConstMatrix a, const Panels& b, real beta, MutableMatrix c);
 

@@ -5,8 +5,6 @@
 #include <cmath>
 #include <vector>
 
-#include <tape/core/transpose.h>
-
 #include "catch.h"
 #include "support/product_error.h"
 #include "support/tensors.h"
@@ -75,7 +73,7 @@ TEST_CASE("Transposing puts each number where it belongs, and writes nothing els
     for (const int64_t columns : {int64_t{1}, lanes, lanes + 1, 3 * lanes}) {
       const Tensor b = random_tensor({rows, columns + 2}, 1);
       Tensor to = Tensor::full({columns, rows + 3}, 7);
-      transpose<real>({b.data(), rows, columns, columns + 2}, {to.mutable_data(), columns, rows, rows + 3});
+      transpose({b.data(), rows, columns, columns + 2}, {to.mutable_data(), columns, rows, rows + 3});
       bool right = true;
       for (int64_t j = 0; j < columns; ++j) {
         for (int64_t i = 0; i < rows + 3; ++i) {
