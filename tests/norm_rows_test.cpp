@@ -158,6 +158,51 @@ TEST_CASE("LayerNorm of rows far from zero agrees with double", "[norm]") {
   CHECK(errors(Kind::layer, far, {.eps = 0.1, .eps_place = EpsPlace::outside}).dx < 8e-6);
 }
 
+TEST_CASE("LayerNorm is as accurate for rows whose first number stands out, which the others are compared with",
+          "[norm]") {
+  for (const double first : {0.5, 2.9, 3.1, 10.0, 1e3, 1e6}) {
+    for (const int64_t columns : {5, 64, 300}) {
+      INFO("first number " << first << ", " << columns << " columns");
+      Tensor x = random_tensor({4, columns}, 5, -1.7, 1.7);  // a standard deviation of about 1
+      for (int64_t row = 0; row < 4; ++row) {
+        x.mutable_data()[row * columns] = static_cast<real>(row % 2 ? first : -first);
+      }
+      const Errors e = errors(Kind::layer, x, {});
+      CHECK(e.y < 2e-6);
+      CHECK(e.dx < 4e-6);
+    }
+  }
+}
+
+TEST_CASE("Rows of a tensor past the caches are those of a small one, to the bit", "[norm]") {
+  // The large one fetches ahead and writes dx around the caches; 1001 columns are no whole number of vectors.
+  for (const int64_t columns : {1024, 1001}) {
+    const int64_t rows = (int64_t{32} << 20) / static_cast<int64_t>(sizeof(real)) / columns + 65;
+    const Tensor x = random_tensor({rows, columns}, 6, -2, 2);
+    const Tensor dy = random_tensor({rows, columns}, 7, -1, 1);
+    const Tensor w = random_tensor({columns}, 8, 0.5, 2);
+    const Tensor b = random_tensor({columns}, 9, -1, 1);
+    for (const Kind kind : {Kind::layer, Kind::rms}) {
+      const auto f = [&](In in) { return kind == Kind::layer ? layer_norm(in[0], w, b) : rms_norm(in[0], w, b); };
+      const ValueAndGradients all = differentiate(f, {x}, dy);
+      const int64_t few = 64;
+      for (const int64_t begin : {int64_t{0}, rows / 2, rows - few}) {
+        INFO(columns << " columns, rows from " << begin);
+        const auto piece = [&](const Tensor& t) {
+          return t.values().subspan(static_cast<std::size_t>(begin * columns), static_cast<std::size_t>(few * columns));
+        };
+        const auto taken = [&](const Tensor& t) {
+          const auto values = piece(t);
+          return Tensor::from({few, columns}, std::vector<real>(values.begin(), values.end()));
+        };
+        const ValueAndGradients some = differentiate(f, {taken(x)}, taken(dy));
+        CHECK(std::ranges::equal(some.value.values(), piece(all.value)));
+        CHECK(std::ranges::equal(some.gradients[0].values(), piece(all.gradients[0])));
+      }
+    }
+  }
+}
+
 TEST_CASE("A row of equal numbers is exactly the bias, with any epsilon, zero too", "[norm]") {
   // The rounding of the mean must not be taken for a spread: NaN for rows of 1234 in ONNX Runtime (#21935), 1e-4 for
   // rows of 14 in PyTorch (#108072).
