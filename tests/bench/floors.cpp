@@ -73,17 +73,26 @@ double gemm_floor(const Workload& w, tape::Precision precision, double seconds) 
   return floor;
 }
 
+Copy::Copy(double megabytes)
+    : from_(Tensor::full({static_cast<int64_t>(megabytes * 1024 * 1024) / static_cast<int64_t>(sizeof(real))}, 1)),
+      to_(Tensor::zeros(from_.shape())) {}
+
+double Copy::bandwidth() {
+  const double before = now_ms();
+  parallel_for(from_.size(), elementwise_grain,
+               [from = from_.data(), to = to_.mutable_data()](int64_t begin, int64_t end) {
+                 std::memcpy(to + begin, from + begin, static_cast<std::size_t>(end - begin) * sizeof(real));
+               });
+  return 2 * static_cast<double>(from_.size()) * sizeof(real) / (now_ms() - before) / 1e6;
+}
+
 double copy_bandwidth(double megabytes, double seconds) {
-  const auto bytes = static_cast<int64_t>(megabytes * 1024 * 1024);
-  const int64_t count = bytes / static_cast<int64_t>(sizeof(real));
-  const Tensor from = Tensor::full({count}, 1);
-  Tensor to = Tensor::zeros({count});
-  const Times times = measure(seconds, [&] {
-    parallel_for(count, elementwise_grain, [&](int64_t begin, int64_t end) {
-      std::memcpy(to.mutable_data() + begin, from.data() + begin, static_cast<std::size_t>(end - begin) * sizeof(real));
-    });
-  });
-  return 2 * static_cast<double>(bytes) / times.median / 1e6;
+  Copy copy(megabytes);
+  copy.bandwidth();
+  std::vector<double> rates;
+  const double start = now_ms();
+  while (rates.size() < 5 || now_ms() - start < 1000 * seconds) rates.push_back(copy.bandwidth());
+  return summary(std::move(rates)).median;
 }
 
 }  // namespace bench

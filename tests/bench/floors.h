@@ -2,6 +2,8 @@
 // them.
 #pragma once
 
+#include <tape/core/tensor.h>
+
 #include "workloads.h"
 
 namespace bench {
@@ -10,7 +12,18 @@ namespace bench {
 /// all threads; attention's, which are small, as single-threaded calls of the causal half, shared out.
 double gemm_floor(const Workload& workload, tape::Precision precision, double seconds);
 
-/// GB/s, bytes read and written, of copying arrays of `megabytes` MiB with all threads (STREAM copy).
+/// Copies arrays of `megabytes` MiB with all threads (STREAM copy).
+class Copy {
+ public:
+  explicit Copy(double megabytes);
+  /// GB/s of one copy, bytes read and written.
+  double bandwidth();
+
+ private:
+  tape::Tensor from_, to_;
+};
+
+/// Median GB/s of copies for `seconds`.
 double copy_bandwidth(double megabytes, double seconds);
 
 }  // namespace bench

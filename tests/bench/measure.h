@@ -13,6 +13,14 @@ inline double now_ms() {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+/// Milliseconds of one run.
+template <class Work>
+double time_of(const Work& work) {
+  const double before = now_ms();
+  work();
+  return now_ms() - before;
+}
+
 /// Milliseconds of repeated runs.
 struct Times {
   double median = 0;
@@ -35,11 +43,7 @@ Times measure(double seconds, const Work& work) {
   work();
   std::vector<double> ms;
   const double start = now_ms();
-  while (ms.size() < 5 || now_ms() - start < 1000 * seconds) {
-    const double before = now_ms();
-    work();
-    ms.push_back(now_ms() - before);
-  }
+  while (ms.size() < 5 || now_ms() - start < 1000 * seconds) ms.push_back(time_of(work));
   return summary(std::move(ms));
 }
 

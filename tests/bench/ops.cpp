@@ -35,8 +35,9 @@ struct Line {
 
 class Bench {
  public:
-  explicit Bench(double seconds) : seconds_(seconds), copy_(copy_bandwidth(256, seconds)), random_(Seed{1}) {
-    add("copy of 256 MiB", 2 * 256 * 1.048576 / copy_, copy_, "GB/s", 1);
+  explicit Bench(double seconds) : seconds_(seconds), copy_(256), random_(Seed{1}) {
+    const double rate = copy_bandwidth(256, seconds);
+    add("copy of 256 MiB", 2 * 256 * 1.048576 / rate, rate, "GB/s", 1);
   }
 
   const std::vector<Line>& lines() const { return lines_; }
@@ -44,11 +45,28 @@ class Bench {
   /// Forward and backward of f on x, with the bytes that each must at least move.
   template <class F>
   void op(const std::string& what, const Tensor& x, double forward_bytes, double backward_bytes, const F& f) {
-    bytes(what + ", forward", forward_bytes, measure(seconds_, [&] { f(x); }).median);
-    bytes(what + ", backward", backward_bytes, backward_ms(x, f));
+    bytes(what + ", forward", forward_bytes, [&] {
+      f(x);  // the copy has taken the caches
+      return time_of([&] { f(x); });
+    });
+    const Tensor dy = cotangent(f(x));
+    bytes(what + ", backward", backward_bytes, [&] { return backward_ms(x, f, dy); });
   }
-  void bytes(const std::string& what, double bytes, double ms) {
-    add(what, ms, bytes / ms / 1e6, "GB/s", bytes / ms / 1e6 / copy_);
+  /// run() returns the milliseconds of a run; a copy goes before each, and the share is that of the pairs, since the
+  /// bandwidth that other programs leave changes.
+  template <class Run>
+  void bytes(const std::string& what, double bytes, const Run& run) {
+    std::vector<double> ms;
+    std::vector<double> shares;
+    run();
+    const double start = now_ms();
+    while (ms.size() < 7 || now_ms() - start < 1000 * seconds_) {
+      const double rate = copy_.bandwidth();
+      ms.push_back(run());
+      shares.push_back(bytes / ms.back() / 1e6 / rate);
+    }
+    const double median = summary(std::move(ms)).median;
+    add(what, median, bytes / median / 1e6, "GB/s", summary(std::move(shares)).median);
   }
   void flops(const std::string& what, double flops, double ms) {
     const double rate = flops / ms / 1e6;
@@ -56,30 +74,33 @@ class Bench {
     add(what, ms, rate, "GFLOP/s", rate / best_);
   }
   template <class F>
-  double backward_ms(const Tensor& x, const F& f) {
+  static double backward_ms(const Tensor& x, const F& f, const Tensor& dy) {
+    Tape tape;
+    const Tensor y = f(tape.watch(x));
+    return time_of([&] { tape.backward(y, dy); });
+  }
+  template <class F>
+  double backward_median(const Tensor& x, const F& f) {
+    const Tensor dy = cotangent(f(x));
     std::vector<double> ms;
-    Random random(Seed{2});
-    const Tensor dy = randn(f(x).shape(), random);
     const double start = now_ms();
-    while (ms.size() < 7 || now_ms() - start < 1000 * seconds_) {
-      Tape tape;
-      const Tensor y = f(tape.watch(x));
-      const double before = now_ms();
-      tape.backward(y, dy);
-      ms.push_back(now_ms() - before);
-    }
+    while (ms.size() < 7 || now_ms() - start < 1000 * seconds_) ms.push_back(backward_ms(x, f, dy));
     return summary(std::move(ms)).median;
   }
   Tensor random(const Shape& shape) { return randn(shape, random_); }
   double seconds() const { return seconds_; }
 
  private:
+  static Tensor cotangent(const Tensor& y) {
+    Random random(Seed{2});
+    return randn(y.shape(), random);
+  }
   void add(std::string what, double ms, double rate, const char* unit, double share) {
     lines_.push_back({std::move(what), ms, rate, unit, share});
   }
 
   double seconds_;
-  double copy_;
+  Copy copy_;
   double best_ = 0;
   Random random_;
   std::vector<Line> lines_;
@@ -143,7 +164,7 @@ void attentions(Bench& b) {
     const std::string what =
         fmt::format("causal attention B {} T {} H {} D {}", c.batch, c.context, c.heads, c.width / c.heads);
     b.flops(what + ", forward", 2 * 2 * square, measure(b.seconds(), [&] { f(qkv); }).median);
-    b.flops(what + ", backward", 5 * 2 * square, b.backward_ms(qkv, f));
+    b.flops(what + ", backward", 5 * 2 * square, b.backward_median(qkv, f));
   }
 }
 
@@ -152,19 +173,12 @@ void optimizer(Bench& b) {
   p->name = "weight";
   nn::initialize({p.leaf()}, Seed{1});
   optim::AdamW adamw({p.leaf()}, {.weight_decay = 0.1});
-  const auto backward = [&] {
+  // Read: value, gradient, two averages; written: value, two averages.
+  b.bytes("AdamW of 4096 x 4096", 7.0 * sizeof(real) * 4096 * 4096, [&] {
     Tape tape;
     tape.backward(sum(p));
-  };
-  std::vector<double> ms;
-  for (int i = 0; i < 9; ++i) {
-    backward();
-    const double before = now_ms();
-    adamw.step(1e-4);
-    ms.push_back(now_ms() - before);
-  }
-  // Read: value, gradient, two averages; written: value, two averages.
-  b.bytes("AdamW of 4096 x 4096", 7.0 * sizeof(real) * 4096 * 4096, summary(ms).median);
+    return time_of([&] { adamw.step(1e-4); });
+  });
 }
 
 void run(double seconds, bool json) {
@@ -190,9 +204,8 @@ void run(double seconds, bool json) {
                100 * l.share);
   }
   fmt::print(
-      "\nThe floor of GB/s is the copy in the first line, that of GFLOP/s the largest product. Bytes are those that "
-      "must\n"
-      "be moved at least; smaller arrays than the cache can be faster than the copy.\n");
+      "\nThe floor of GB/s is a copy of 256 MiB before each run, that of GFLOP/s the largest product. Bytes are those\n"
+      "that must be moved at least; smaller arrays than the cache can be faster than the copy.\n");
 }
 
 }  // namespace
