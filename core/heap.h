@@ -17,6 +17,7 @@ namespace tape::inline TAPE_ABI {
 class Heap {
  public:
   static constexpr std::size_t alignment = 64;
+  static constexpr std::size_t record_bytes = 64;  ///< that a piece takes beside its own
 
   /// At least `bytes`, aligned to 64, not initialised; null when the system has none. The first waiting piece by
   /// address that is large enough is used: what lies behind it changes nothing, so that a step that asks for what the
@@ -40,7 +41,7 @@ class Heap {
     Piece* before = nullptr;
     bool free = false;
   };
-  static_assert(sizeof(Piece) == alignment);
+  static_assert(sizeof(Piece) == record_bytes);
   // Copied here from the records, which are far apart: looking for a piece reads on in one place.
   struct Free {
     Piece* piece;

@@ -9,21 +9,15 @@
 
 #include <tape/core/error.h>
 #include <tape/core/heap.h>
+#include <tape/core/sanitizer.h>
 
 namespace tape::inline TAPE_ABI {
 
 namespace {
 
-#ifdef __SANITIZE_ADDRESS__
-constexpr bool sees_memory = true;
-#elif defined(__has_feature)
-constexpr bool sees_memory = __has_feature(address_sanitizer);
-#else
-constexpr bool sees_memory = false;
-#endif
 // From here on memory comes from the heap; below it is kept by size class. A sanitizer sees steps outside of what it
 // allocated itself: for it, everything is kept so.
-constexpr int large_log2 = sees_memory ? 47 : 16;
+constexpr int large_log2 = sanitizer_sees_memory ? 47 : 16;
 constexpr int smallest_log2 = 6;  // 64 bytes
 constexpr int steps_log2 = 3;     // 8 size classes per doubling
 constexpr int class_count = (large_log2 - smallest_log2 + 1) << steps_log2;
@@ -115,11 +109,15 @@ class Pool {
     return block;
   }
 
+  // A block takes a 512th more than its bytes, in which the records of block and piece have room: so 192 and 576 KiB fit
+  // where 768 were, as do a layer's input and its queries, keys and values where its hidden numbers were.
   Storage::Block* large_block(std::size_t bytes) {
-    void* memory = heap_.take(Storage::alignment + bytes);
+    const std::size_t size = bytes + bytes / 512 - Heap::record_bytes;
+    static_assert(large / 512 >= Heap::record_bytes + Storage::alignment);
+    void* memory = heap_.take(size);
     if (!memory) {
       trim_locked();
-      memory = heap_.take(Storage::alignment + bytes);
+      memory = heap_.take(size);
     }
     if (!memory) return nullptr;
     auto* const block = new (memory) Storage::Block;

@@ -1,4 +1,5 @@
 // Storage: alignment, sharing, and the pool that serves repeated requests.
+#include <tape/core/sanitizer.h>
 #include <tape/core/storage.h>
 
 #include <cstdint>
@@ -67,6 +68,20 @@ TEST_CASE("A repeated request is served from the pool", "[storage]") {
   const int64_t asked = pool_stats().system_allocations;
   for (int i = 0; i < 10; ++i) CHECK(Storage::allocate(123456).as<void>() == first);
   CHECK(pool_stats().system_allocations == asked);
+}
+
+TEST_CASE("Blocks fit in the place of one that is as large as they are together", "[storage]") {
+  if (sanitizer_sees_memory) return;  // then each block is by itself
+  for (const std::size_t unit : {std::size_t{1} << 16, std::size_t{192} << 10, std::size_t{3} << 20}) {
+    INFO(unit);
+    const auto* const whole = Storage::allocate(8 * unit).as<std::byte>();
+    std::vector<Storage> parts;
+    for (const std::size_t size : {1, 3, 4}) parts.push_back(Storage::allocate(size * unit));
+    for (const Storage& part : parts) {
+      CHECK(part.as<std::byte>() >= whole);
+      CHECK(part.as<std::byte>() < whole + 8 * unit);
+    }
+  }
 }
 
 TEST_CASE("Trimming gives waiting memory back and keeps what is used", "[storage]") {
