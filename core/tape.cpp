@@ -78,7 +78,7 @@ struct Tape::State {
   static void destroy(auto& function) noexcept {
     if (function.object) function.destroy(std::exchange(function.object, nullptr));
   }
-  void destroy(Cheap& c) noexcept {
+  static void destroy(Cheap& c) noexcept {
     destroy(c.remake);
     c.value = Tensor();
   }
@@ -262,8 +262,10 @@ void Tape::backward(const Tensor& y, const Tensor& dy, Where where) {
   s.slots[static_cast<std::size_t>(y.slot_)].gradient = dy.storage();
   for (std::size_t i = s.nodes.size(); i-- > 0;) {
     NodeInfo& node = s.nodes[i];
-    const auto at = static_cast<std::size_t>(node.output);
-    if (Slot& output = s.slots[at]; output.gradient) {
+    Slot& output = s.slots[static_cast<std::size_t>(node.output)];
+    // Only closures that have run could ask for the output.
+    if (output.cheap >= 0) State::destroy(s.cheap[static_cast<std::size_t>(output.cheap)]);
+    if (output.gradient) {
       const double start = now_ms();
       Storage gradient = output.keep ? output.gradient : std::exchange(output.gradient, {});
       Backward backward(*this, node, std::move(gradient));
@@ -271,7 +273,6 @@ void Tape::backward(const Tensor& y, const Tensor& dy, Where where) {
       node.backward_ms = now_ms() - start;
     }
     State::destroy(s.closures[i]);  // what it saved goes back to the pool while unwinding
-    if (const int32_t cheap = s.slots[at].cheap; cheap >= 0) s.destroy(s.cheap[static_cast<std::size_t>(cheap)]);
     if (shard && !s.reaches_unseen) s.give_complete(*shard, i);
   }
   if (!shard) return;

@@ -89,24 +89,28 @@ Tensor linear_with(const char* name, const Pointwise* f, const Tensor& x, const 
             .activation = f ? f->value : nullptr,
             .activated = y.mutable_data()});
   const Cost cost{.flops = 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out)};
-  const auto backward = [f, z = f ? z : Tensor(), x = precision == Precision::f32 ? Saved(x) : Saved(),
-                         rounded = precision == Precision::f32 ? std::optional<Factor>() : left, right, rows,
-                         out](Backward& b) {
+  // What is not needed any more goes before there is more: this is where a step takes the most memory.
+  auto backward = [f, z = f ? z : Tensor(), x = precision == Precision::f32 ? Saved(x) : Saved(),
+                   rounded = precision == Precision::f32 ? std::optional<Factor>() : left, right, rows,
+                   out](Backward& b) mutable {
     const Factor dz = gradient_of_product(b, rows, out, f, z, right.precision());
-    if (b.wants(1)) {  // before dx: then x, where it was made again, is gone before its gradient comes
+    z = Tensor();
+    if (b.wants(1)) {
       const Factor input = rounded ? *rounded : Factor(b.value(x), Precision::f32);
       const GradView dw = b.grad(1);
       multiply(Transpose::yes, Transpose::no, dz, input, dw.beta(), {dw.data, out, input.columns()});
     }
+    x = Saved();
+    rounded.reset();
     if (b.wants(0)) {
       const GradView dx = b.grad(0);
       multiply(Transpose::no, Transpose::no, dz, right, dx.beta(), {dx.data, rows, right.columns()});
     }
     if (b.wants(3)) b.pass(3);
   };
-  if (!f) return op.record(y, {&x, &weight, &bias, &residual}, backward, cost);
+  if (!f) return op.record(y, {&x, &weight, &bias, &residual}, std::move(backward), cost);
   const auto remake = [f, z](Backward&) { return f->map(z); };
-  return op.record_cheap(y, {&x, &weight, &bias, &residual}, backward, remake, cost);
+  return op.record_cheap(y, {&x, &weight, &bias, &residual}, std::move(backward), remake, cost);
 }
 
 }  // namespace
