@@ -97,6 +97,12 @@ void Optimizer::step(double rate) {
           "from the last checkpoint"));
 }
 
+void Optimizer::reserve() {
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if (!leaf(i).frozen) own_averages(i);
+  }
+}
+
 void Optimizer::zero_grad() {
   for (const LeafPtr& leaf : parameters_) {
     leaf->has_gradient = false;
@@ -142,7 +148,7 @@ void Optimizer::require_gradients() const {
                   ": no backward pass reached it since the last step; freeze what takes no part in the loss"));
 }
 
-// Gives a parameter averages that nobody else holds: zeros at its first update, a copy after state() or load_state().
+// Gives a parameter averages that nobody else holds: zeros at first, a copy after state() or load_state().
 void Optimizer::own_averages(std::size_t parameter) {
   for (std::size_t a = 0; a < memory_.averages.size(); ++a) {
     Storage& average = slots_[parameter].averages[a];

@@ -177,6 +177,32 @@ TEST_CASE("nothing is taken from the system from the third step on", "[optim]") 
   CHECK(pool_stats().system_allocations == taken);
 }
 
+TEST_CASE("averages taken before the first step change no bit, and the first step takes none", "[optim]") {
+  for (const test::OptimizerCase& each : test::optimizer_cases()) {
+    INFO(each.name);
+    std::vector<Tensor> values[2];
+    for (const bool reserves : {false, true}) {
+      const ParameterList leaves = three_leaves();
+      const auto optimizer = each.make(leaves);
+      if (reserves) optimizer->reserve();
+      run(*optimizer, 0, 1);
+      values[reserves] = values_of(leaves);
+    }
+    CHECK(test::same_bits(values[0], values[1]));
+  }
+  const ParameterList leaves = {leaf_of("weight", {300, 700}, 1), leaf_of("frozen", {300, 700}, 2)};
+  leaves[1]->frozen = true;
+  optim::AdamW adamw(leaves);
+  const std::size_t before = pool_stats().bytes_in_use;
+  adamw.reserve();
+  const std::size_t reserved = pool_stats().bytes_in_use;
+  CHECK(reserved - before >= 2 * 300 * 700 * sizeof(real));
+  CHECK(reserved - before < 3 * 300 * 700 * sizeof(real));  // none for what is frozen
+  put_gradient(leaves[0], 1);
+  adamw.step(1e-3);
+  CHECK(pool_stats().bytes_in_use == reserved);
+}
+
 TEST_CASE("a gradient that is not finite is not applied, and is named", "[optim]") {
   const real bad = GENERATE(std::numeric_limits<real>::quiet_NaN(), std::numeric_limits<real>::infinity(),
                             -std::numeric_limits<real>::infinity(), std::numeric_limits<real>::max());

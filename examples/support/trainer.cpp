@@ -58,6 +58,7 @@ Trainer::Trainer(const RunConfig& config, Corpus corpus)
       plateau_(make_plateau(config.recipe)),
       in_shards_(computes_in_shards(config, parameters_)) {
   nn::set_precision(parameters_, config.recipe.precision);
+  optimizer_->reserve();
   if (config.recipe.ema > 0)
     ema_ = std::make_unique<optim::Ema>(parameters_, optim::EmaOptions{.decay = config.recipe.ema, .warmup = true});
 }

@@ -41,6 +41,7 @@ Step::Step(const Workload& w, Precision precision)
       target_(random_tokens(w, 2)),
       in_shards_(Shards::pay(w.batch, w.tokens(), w.model.width, nn::count_parameters(gpt_))) {
   nn::set_precision(gpt_, precision);
+  adamw_.reserve();
 }
 
 double Step::compute(int64_t begin, int64_t end, int64_t dropout_step, std::vector<OpProfile>* profile) {
