@@ -109,8 +109,8 @@ class Pool {
     return block;
   }
 
-  // A block takes a 512th more than its bytes, in which the records of block and piece have room: so 192 and 576 KiB fit
-  // where 768 were, as do a layer's input and its queries, keys and values where its hidden numbers were.
+  // A block takes a 512th more than its bytes, in which the records of block and piece have room: so 192 and 576 KiB
+  // fit where 768 were, as do a layer's input and its queries, keys and values where its hidden numbers were.
   Storage::Block* large_block(std::size_t bytes) {
     const std::size_t size = bytes + bytes / 512 - Heap::record_bytes;
     static_assert(large / 512 >= Heap::record_bytes + Storage::alignment);

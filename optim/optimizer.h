@@ -41,8 +41,9 @@ class Optimizer {
   /// The result does not depend on the number of threads; from the second step on nothing is allocated.
   void step(double rate);
 
-  /// Takes the memory of the averages now instead of in the first step. Then it lies in one piece beside the parameters,
-  /// and the pieces of a step fit each other better: a small model's peak is a tenth lower. Changes no result.
+  /// Takes the memory of the averages now instead of in the first step. Then it lies in one piece beside the
+  /// parameters, and the pieces of a step fit each other better: a small model's peak is a tenth lower. Changes no
+  /// result.
   void reserve();
 
   /// Discards all gradients, and their memory.
