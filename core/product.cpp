@@ -8,6 +8,7 @@
 
 #include <tape/core/error.h>
 #include <tape/core/parallel.h>
+#include <tape/core/shard_gradients.h>
 #include <tape/core/tiles.h>
 
 namespace tape::inline TAPE_ABI {
@@ -56,7 +57,7 @@ void multiply_prepared(onednn::Element element, Transpose ta, const void* a, int
                        int64_t ldb, int64_t k, real beta, MutableMatrix c, const Epilogue& epilogue) {
   if (c.rows == 0 || c.columns == 0) return;
   const auto size = static_cast<int64_t>(element == onednn::Element::bf16 ? sizeof(bf16) : sizeof(float));
-  const TileGrid grid(c.rows, c.columns, rows_of_bf16_tile);
+  const TileGrid grid(c.rows, c.columns, rows_of_bf16_tile, !ShardScope::current());
   // Those on the lower and on the right border may be smaller.
   const Tile first = grid[0];
   const Tile last = grid[grid.count() - 1];

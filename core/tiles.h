@@ -18,16 +18,17 @@ struct Tile {
 
 /// The tiles of an (m, n) product, m, n > 0: of at most about `rows` rows and 1024 columns, large enough that a call
 /// reaches full speed, small enough that a product of a small model still makes work for several threads. Rows are cut
-/// into a power of two of parts, which threads share out evenly.
+/// into a power of two of parts, which threads share out evenly. Without `shared`, where one thread computes all of
+/// them, only their size cuts them.
 class TileGrid {
  public:
-  TileGrid(int64_t m, int64_t n, int64_t rows) : m_(m), n_(n) {
+  TileGrid(int64_t m, int64_t n, int64_t rows, bool shared = true) : m_(m), n_(n) {
     const auto down = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(divide_up(m, rows))));
-    rows_ = part(m, std::max<int64_t>(down, m >= 192 ? 2 : 1));
+    rows_ = part(m, std::max<int64_t>(down, shared && m >= 192 ? 2 : 1));
     constexpr int64_t most_columns = 1024;
     int64_t parts = divide_up(n, most_columns);
     // Few rows: the columns are cut finer, so that threads have work.
-    if (rows_ >= m && m * n >= 64 * 64) parts = std::max<int64_t>(parts, n >= 256 ? 4 : 2);
+    if (shared && rows_ >= m && m * n >= 64 * 64) parts = std::max<int64_t>(parts, n >= 256 ? 4 : 2);
     columns_ = part(n, parts);
     across_ = divide_up(n, columns_);
   }
