@@ -97,7 +97,8 @@ mutate "LayerScale: deep networks' first value in shallow ones" $scheme 'if (lay
 mutate "Sub-LN: an inner norm in cross attention" $scheme '.norm_inner = sublayer != Sublayer::CrossAttention' '.norm_inner = true'
 mutate "KEEL: first values that shrink with depth" $constants ' || scheme == Scheme::KEEL' ''
 mutate "Cross attention: beta on keys instead of values" nn/init.h 'init.row_gains = {query_key, value};' 'init.row_gains = {value, query_key};'
-mutate "RMSNorm: epsilon outside where inside is asked for" core/ops/norm.cpp 'std::sqrt(variance + eps)' '(std::sqrt(variance) + eps)'
+mutate "RMSNorm: epsilon outside where inside is asked for" core/ops/row_statistics.cpp 'std::sqrt(variance + eps)' '(std::sqrt(variance) + eps)'
+mutate "LayerNorm: one pass is trusted however far the first number stands out" core/ops/row_statistics.cpp 'x[0], n, 0.9, m' 'x[0], n, 2, m'
 mutate "AdamW: decay without the learning rate" optim/adam.cpp '1 - factor * weight_decay' '1 - weight_decay'
 mutate "AdamW: second moment's correction left out" optim/adam.cpp '          .root = 1 / std::sqrt(correction2),
           .eps = betas().eps};

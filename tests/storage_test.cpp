@@ -76,7 +76,7 @@ TEST_CASE("Blocks fit in the place of one that is as large as they are together"
     INFO(unit);
     const auto* const whole = Storage::allocate(8 * unit).as<std::byte>();
     std::vector<Storage> parts;
-    for (const std::size_t size : {1, 3, 4}) parts.push_back(Storage::allocate(size * unit));
+    for (const std::size_t size : {1U, 3U, 4U}) parts.push_back(Storage::allocate(size * unit));
     for (const Storage& part : parts) {
       CHECK(part.as<std::byte>() >= whole);
       CHECK(part.as<std::byte>() < whole + 8 * unit);
