@@ -77,22 +77,20 @@ Copy::Copy(double megabytes)
     : from_(Tensor::full({static_cast<int64_t>(megabytes * 1024 * 1024) / static_cast<int64_t>(sizeof(real))}, 1)),
       to_(Tensor::zeros(from_.shape())) {}
 
-double Copy::bandwidth() {
-  const double before = now_ms();
+void Copy::run() {
   parallel_for(from_.size(), elementwise_grain,
                [from = from_.data(), to = to_.mutable_data()](int64_t begin, int64_t end) {
                  std::memcpy(to + begin, from + begin, static_cast<std::size_t>(end - begin) * sizeof(real));
                });
-  return 2 * static_cast<double>(from_.size()) * sizeof(real) / (now_ms() - before) / 1e6;
+}
+
+double Copy::bandwidth(double ms) const {
+  return 2 * static_cast<double>(from_.size()) * sizeof(real) / ms / 1e6;
 }
 
 double copy_bandwidth(double megabytes, double seconds) {
   Copy copy(megabytes);
-  copy.bandwidth();
-  std::vector<double> rates;
-  const double start = now_ms();
-  while (rates.size() < 5 || now_ms() - start < 1000 * seconds) rates.push_back(copy.bandwidth());
-  return summary(std::move(rates)).median;
+  return copy.bandwidth(measure(seconds, [&] { copy.run(); }).median);
 }
 
 }  // namespace bench

@@ -16,8 +16,9 @@ double gemm_floor(const Workload& workload, tape::Precision precision, double se
 class Copy {
  public:
   explicit Copy(double megabytes);
-  /// GB/s of one copy, bytes read and written.
-  double bandwidth();
+  void run();
+  /// GB/s, bytes read and written, of a copy that took so many milliseconds.
+  double bandwidth(double ms) const;
 
  private:
   tape::Tensor from_, to_;
