@@ -15,7 +15,7 @@ namespace {
 
 // Float rounding through up to nine sublayers of six columns, some without any norm, relative to the largest element
 // of each tensor.
-constexpr double tolerance = 4e-5;
+constexpr double tolerance = 2e-5;
 
 class Golden {
  public:

@@ -92,7 +92,7 @@ Moments moments(const real* x, int64_t n) {
     if (centered_moments(deviations<true>(x, n, mean), mean, n, 1.0 / 128, m)) return m;
   } else {
     const real squares = deviations<false>(x, n, 0).squares;
-    m.variance = static_cast<double>(squares) * (1 / static_cast<double>(n));
+    m.variance = static_cast<double>(squares / static_cast<real>(n));
     if (is_safe_square(squares)) return m;
   }
   return careful_moments<centered>(x, n);
