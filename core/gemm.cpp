@@ -8,8 +8,8 @@
 
 #include <tape/core/error.h>
 #include <tape/core/onednn.h>
+#include <tape/core/panels.h>
 #include <tape/core/parallel.h>
-#include <tape/core/small_gemm.h>
 #include <tape/core/storage.h>
 #include <tape/core/tiles.h>
 

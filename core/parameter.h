@@ -38,7 +38,7 @@ struct Leaf {
   bool frozen = false;        ///< receives no gradient and no update
   bool routed = false;        ///< may go without a gradient: an expert that no token chose
   bool keep_f32 = false;      ///< nn::set_precision leaves it alone: what small differences could flip, as a router
-  Precision precision = Precision::f32;  ///< of the products of linear layers with it as their weight
+  Precision precision = Precision::f32;  ///< of the products with it; see nn::set_precision
   Init init;
 
   int64_t size() const { return shape.size(); }

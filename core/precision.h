@@ -1,4 +1,4 @@
-// Precision: in which numbers the matrix products of linear layers are computed.
+// Precision: in which numbers the matrix products of linear layers and attention are computed.
 #pragma once
 
 #include <string_view>
@@ -7,7 +7,7 @@
 
 namespace tape::inline TAPE_ABI {
 
-/// Sums, and everything that is no product of a linear layer, are f32 always.
+/// Sums, and everything that is no such product, are f32 always.
 enum class Precision {
   f32,           ///< as the numbers are; in the f64 twin double
   bf16,          ///< both sides of a product rounded to bf16, multiplied by the processor's own instructions

@@ -71,7 +71,9 @@ double query_gain(const AttentionConfig& c) {
              : 1;
 }
 
-AttentionOptions options_of(const AttentionConfig& config, const AttentionMask& mask, const Context& context) {
+// Attention multiplies in the precision of the layer that makes its queries.
+AttentionOptions options_of(const AttentionConfig& config, const AttentionMask& mask, const Context& context,
+                            const Linear& queries) {
   return {.heads = config.heads,
           .kv_heads = config.kv_heads,
           .causal = mask.causal,
@@ -85,7 +87,8 @@ AttentionOptions options_of(const AttentionConfig& config, const AttentionMask& 
           .relative_bias = mask.relative_bias,
           .max_distance = config.max_distance,
           .dropout = context.is_training() ? config.dropout : 0,
-          .scale = config.scale};
+          .scale = config.scale,
+          .precision = queries.weight->precision};
 }
 
 // The largest scores (B, H, T) for a probe, if there is one.
@@ -199,7 +202,7 @@ SelfAttention::SelfAttention(AttentionConfig config_, const WeightInit& init)
 Tensor SelfAttention::added(const Tensor& residual, const Tensor& x, const AttentionMask& mask, const Context& context,
                             Where where) const {
   TopScores tops(config);
-  AttentionOptions options = tops.asked_of(options_of(config, mask, context));
+  AttentionOptions options = tops.asked_of(options_of(config, mask, context, qkv));
   const Tensor packed = qkv(x, where);
   const int64_t first = context.first_position();
   Tensor z;
@@ -250,7 +253,7 @@ Tensor CrossAttention::added(const Tensor& residual, const Tensor& x, const Tens
   }
   const Tensor q = inner.query(query(x, where), where);
   TopScores tops(config);
-  const AttentionOptions options = tops.asked_of(options_of(config, mask, context));
+  const AttentionOptions options = tops.asked_of(options_of(config, mask, context, query));
   show(config, q, source.keys, source.values, options, where);
   Tensor z = attention(q, source.keys, source.values, options, &context.random(), where);
   tops.show(where);

@@ -124,9 +124,10 @@ int64_t freeze(const Module& module, std::string_view pattern, bool frozen = tru
   return freeze(named_parameters(module), pattern, frozen);
 }
 
-/// Sets in which precision the linear layers of these parameters multiply; everything else (embeddings, norms,
-/// attention's scores, the loss, gradients, updates) computes with the f32 values as before. A mixture's router stays
-/// with f32. Throws Error that says what is missing when this processor or build can not compute so.
+/// Sets in which precision the linear layers of these parameters multiply, and attention between them; everything else
+/// (embeddings, norms, softmax, the loss, sums of gradients, updates) computes with the f32 values as before. A
+/// mixture's router stays with f32. Throws Error that says what is missing when this processor or build can not compute
+/// so.
 void set_precision(const ParameterList& list, Precision precision);
 template <class Module>
 void set_precision(const Module& module, Precision precision) {

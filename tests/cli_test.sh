@@ -154,7 +154,7 @@ holds "the largest seed is taken as it is" grep -q '"seed": 18446744073709551615
 rm -r decimal
 
 ends_with 0 train --text text.txt "${tiny[@]}" --precision bf16-emulated --out low
-holds "a run says its precision" grep -q "products of linear layers in bf16-emulated" out
+holds "a run says its precision" grep -q "matrix products in bf16-emulated" out
 holds "the precision is part of the run" grep -q '"precision": "bf16-emulated"' low/config.json
 holds "the precision changes the model" bash -c '! cmp -s low/model.safetensors a/run/model.safetensors'
 ends_with 0 sample --model low --tokens 5

@@ -21,12 +21,6 @@ namespace tape::test {
 
 namespace {
 
-Tensor rounded(const Tensor& x) {
-  Tensor y = x.copy();
-  for (int64_t i = 0; i < y.size(); ++i) y.mutable_data()[i] = to_f32(round_to_bf16(x.data()[i]));
-  return y;
-}
-
 nn::Linear layer(Precision precision) {
   nn::Linear linear(5, 3);
   nn::initialize(linear, Seed{1});

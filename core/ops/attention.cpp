@@ -75,7 +75,8 @@ AttentionProblem problem_of(const Op& op, const AttentionOptions& options, int64
                      .softcap = static_cast<real>(options.softcap),
                      .mask = options.mask,
                      .key_lengths = options.key_lengths,
-                     .dropout = options.dropout};
+                     .dropout = options.dropout,
+                     .precision = options.precision};
   p.scale = static_cast<real>(options.scale.value_or(1 / std::sqrt(static_cast<double>(p.head_size))));
   if (p.mask && p.mask.shape() != Shape{queries, keys} && p.mask.shape() != Shape{batch, queries, keys}) {
     op.fail(str("mask ", p.mask.shape(), " must be ", Shape{queries, keys}, " or ", Shape{batch, queries, keys}));

@@ -4,7 +4,7 @@
 #include <array>
 
 #include <tape/core/ops/attention_kernel.h>
-#include <tape/core/small_gemm.h>
+#include <tape/core/panels.h>
 
 namespace tape::inline TAPE_ABI {
 
@@ -39,7 +39,14 @@ class QueryBlock {
   Matrix<T> keys_of(Matrix<T> m) const {
     return m.row_range(keys_.begin, keys());
   }
-  Panels keys_of(const Panels& m) const { return m.row_range(keys_.begin, keys()); }
+  template <class E>
+  Panels<E> keys_of(const Panels<E>& m) const {
+    return m.row_range(keys_.begin, keys());
+  }
+  template <class E>
+  Left<E> keys_of(const Left<E>& m) const {
+    return m.from_row(keys_.begin);
+  }
   /// Scores, or what else has their form, without the lanes that hold nothing: (keys, rows).
   ConstMatrix scores_of(const real* scores) const { return {scores, keys(), rows_, width}; }
 

@@ -8,6 +8,7 @@
 #include <tape/core/ops/attention_block.h>
 #include <tape/core/ops/rows.h>
 #include <tape/core/parallel.h>
+#include <tape/core/small_gemm.h>
 
 namespace tape::inline TAPE_ABI {
 
@@ -58,11 +59,15 @@ void zero(MutableMatrix m) {
   for (int64_t i = 0; i < m.rows; ++i) std::fill_n(m.data + i * m.ld, m.columns, real{0});
 }
 
-// Room in scratch memory, handed out piece by piece.
+// Room in scratch memory, handed out piece by piece. A pair takes no more of it than a real.
 class Room {
  public:
   explicit Room(real* memory) : next_(memory) {}
-  real* take(int64_t size) { return std::exchange(next_, next_ + size); }
+  template <class E = real>
+  E* take(int64_t size) {
+    static_assert(sizeof(E) <= sizeof(real));
+    return reinterpret_cast<E*>(std::exchange(next_, next_ + size));
+  }
 
  private:
   real* next_;
@@ -75,20 +80,23 @@ struct HeadForward {
   real *shift, *factor, *tops;  // (T); tops may be null
 };
 
-// scale·K·Qᵀ and P·V of a block.
+// scale·K·Qᵀ and P·V of a block, in products of E's.
+template <class E>
 struct Products {
-  Panels v;
-  real* packed_q;
+  Left<E> k;
+  Panels<E> v;
+  E *packed_q, *left_weights;
 
   void scores(const AttentionProblem& p, const HeadForward& m, const Block& block, real* to) const {
-    small_gemm(Transpose::no, p.scale, block.keys_of(m.k), pack(Transpose::yes, block.queries_of(m.q), packed_q), 0,
+    small_gemm(p.scale, block.keys_of(k), pack(Transpose::yes, block.queries_of(m.q), packed_q), 0,
                {to, block.keys(), panel});
   }
   void out(const HeadForward& m, const Block& block, const real* weights) const {
-    small_gemm(Transpose::yes, 1, block.scores_of(weights), block.keys_of(v), 0, block.queries_of(m.out));
+    small_gemm(1, left(Transpose::yes, block.scores_of(weights), left_weights), block.keys_of(v), 0,
+               block.queries_of(m.out));
   }
 };
-// Of a single query, where packing would cost as much as the product.
+// Of a single query, in f32 always: packing and rounding would cost as much as the product.
 struct ProductsOfOne {
   void scores(const AttentionProblem& p, const HeadForward& m, const OneQuery& block, real* to) const {
     gemm_serial(Transpose::no, Transpose::yes, p.scale, block.queries_of(m.q), block.keys_of(m.k), 0,
@@ -124,22 +132,27 @@ void block_forward(const AttentionProblem& p, const HeadForward& m, const AnyBlo
 }
 
 // One query head's matrices in backward.
+template <class E>
 struct HeadBackward {
-  ConstMatrix q, dout, k, v;
-  Panels k_panels;
+  ConstMatrix q, dout;
+  Left<E> k, v;
+  Panels<E> k_panels;
   MutableMatrix dq, dk, dv;
   const real *shift, *factor;  // (T)
   real* dbias;                 // (2S - 1) by distance, or null
 };
 
 // Room for what a block needs in backward.
+template <class E>
 struct BlockRoom {
-  real *packed, *weights, *dscores;
+  E *packed, *left;
+  real *weights, *dscores;
   real* slopes;  // null without a cap
 };
 
 // P from the scores, and dP, become P⊙m and dS.
-void softmax_backward(const AttentionProblem& p, const HeadBackward& m, const Block& block, real* weights,
+template <class E>
+void softmax_backward(const AttentionProblem& p, const HeadBackward<E>& m, const Block& block, real* weights,
                       real* dscores) {
   QueryNumbers shift{}, factor{}, dot{};
   std::copy_n(m.shift + block.first(), block.rows(), shift.begin());
@@ -165,24 +178,22 @@ void softmax_backward(const AttentionProblem& p, const HeadBackward& m, const Bl
 }
 
 // Adds one block of queries to dK, dV and the biases, and sets its rows of dQ.
-void block_backward(const AttentionProblem& p, const HeadBackward& m, const Block& block, const BlockRoom& room) {
+template <class E>
+void block_backward(const AttentionProblem& p, const HeadBackward<E>& m, const Block& block, const BlockRoom<E>& room) {
   const auto packed = [&](Transpose t, ConstMatrix of) { return pack(t, block.queries_of(of), room.packed); };
-  small_gemm(Transpose::no, p.scale, block.keys_of(m.k), packed(Transpose::yes, m.q), 0,
-             {room.weights, block.keys(), panel});
+  const auto factor = [&](Transpose t, const real* scores) { return left(t, block.scores_of(scores), room.left); };
+  small_gemm(p.scale, block.keys_of(m.k), packed(Transpose::yes, m.q), 0, {room.weights, block.keys(), panel});
   block.finish_scores(room.weights, room.slopes);
-  small_gemm(Transpose::no, 1, block.keys_of(m.v), packed(Transpose::yes, m.dout), 0,
-             {room.dscores, block.keys(), panel});
+  small_gemm(1, block.keys_of(m.v), packed(Transpose::yes, m.dout), 0, {room.dscores, block.keys(), panel});
   softmax_backward(p, m, block, room.weights, room.dscores);
   if (m.dbias) block.add_to_bias(room.dscores, m.dbias);
   if (room.slopes) {
 #pragma omp simd
     for (int64_t j = 0; j < block.keys() * panel; ++j) room.dscores[j] *= room.slopes[j];
   }
-  const ConstMatrix weights = block.scores_of(room.weights);
-  const ConstMatrix dscores = block.scores_of(room.dscores);
-  small_gemm(Transpose::no, 1, weights, packed(Transpose::no, m.dout), 1, block.keys_of(m.dv));
-  small_gemm(Transpose::yes, p.scale, dscores, block.keys_of(m.k_panels), 0, block.queries_of(m.dq));
-  small_gemm(Transpose::no, p.scale, dscores, packed(Transpose::no, m.q), 1, block.keys_of(m.dk));
+  small_gemm(1, factor(Transpose::no, room.weights), packed(Transpose::no, m.dout), 1, block.keys_of(m.dv));
+  small_gemm(p.scale, factor(Transpose::yes, room.dscores), block.keys_of(m.k_panels), 0, block.queries_of(m.dq));
+  small_gemm(p.scale, factor(Transpose::no, room.dscores), packed(Transpose::no, m.q), 1, block.keys_of(m.dk));
 }
 
 // The gradients of one head's biases, from all distances to their buckets.
@@ -192,15 +203,17 @@ void sum_buckets(const AttentionProblem& p, const real* dbias, real* out) {
   for (int64_t i = 0; i < 2 * p.keys - 1; ++i) out[bucket[i]] += dbias[i];
 }
 
-}  // namespace
-
 // S = cap(scale·Q·Kᵀ) + bias + mask    E = e^(S - max S)    O = drop(E)·V / Σ_j E_ij
-void attention_forward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<const real> k,
-                       HeadsView<const real> v, HeadsView<real> out, SoftmaxRows rows, real* tops) {
+template <class E>
+void forward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<const real> k, HeadsView<const real> v,
+             HeadsView<real> out, SoftmaxRows rows, real* tops) {
   const bool one = p.queries == 1;
-  const int64_t q_size = packed_size(p.head_size, panel);
-  const int64_t v_size = packed_size(p.room, p.head_size);
-  parallel_tasks(p.batch * p.heads, p.room * panel + (one ? 0 : q_size + v_size), [&](int64_t task, real* scratch) {
+  const int64_t q_size = packed_size<E>(p.head_size, panel);
+  const int64_t k_size = left_size<E>(p.room, p.head_size);
+  const int64_t v_size = packed_size<E>(p.room, p.head_size);
+  const int64_t weights_size = left_size<E>(panel, p.room);
+  const int64_t factors = one ? 0 : q_size + k_size + v_size + weights_size;
+  parallel_tasks(p.batch * p.heads, p.room * panel + factors, [&](int64_t task, real* scratch) {
     const int64_t b = task / p.heads;
     const int64_t h = task % p.heads;
     const int64_t g = h / p.queries_per_key_head();
@@ -217,7 +230,10 @@ void attention_forward(const AttentionProblem& p, HeadsView<const real> q, Heads
       block_forward(p, m, OneQuery(p, b, h, 0), ProductsOfOne(), scores);
       return;
     }
-    const Products products{.v = pack(Transpose::no, m.v, room.take(v_size)), .packed_q = room.take(q_size)};
+    const Products<E> products{.k = left(Transpose::no, m.k, room.take<E>(k_size)),
+                               .v = pack(Transpose::no, m.v, room.take<E>(v_size)),
+                               .packed_q = room.take<E>(q_size),
+                               .left_weights = room.take<E>(weights_size)};
     for (int64_t first = 0; first < p.queries; first += panel) {
       block_forward(p, m, Block(p, b, h, first), products, scores);
     }
@@ -228,50 +244,71 @@ void attention_forward(const AttentionProblem& p, HeadsView<const real> q, Heads
 //   dV = (P⊙m)ᵀ·dO    dP = (dO·Vᵀ)⊙m    dS = P⊙(dP - Σ_j P_ij·dP_ij)    dbias = dS, summed by distance
 //   dZ = dS⊙cap'(scale·Q·Kᵀ)    dQ = scale·dZ·K    dK = scale·dZᵀ·Q
 // One task is one key head with all its queries, so that dK and dV have one order of summation.
-void attention_backward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<const real> k,
-                        HeadsView<const real> v, SoftmaxRows rows, HeadsView<const real> dout,
-                        const AttentionGradients& gradients) {
-  const int64_t k_size = packed_size(p.keys, p.head_size);
-  const int64_t packed = std::max(packed_size(p.head_size, panel), packed_size(panel, p.head_size));
+template <class E>
+void backward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<const real> k, HeadsView<const real> v,
+              SoftmaxRows rows, HeadsView<const real> dout, const AttentionGradients& gradients) {
+  const int64_t keys_size = left_size<E>(p.keys, p.head_size);
+  const int64_t k_size = packed_size<E>(p.keys, p.head_size);
+  const int64_t packed = std::max(packed_size<E>(p.head_size, panel), packed_size<E>(panel, p.head_size));
+  const int64_t left_scores = std::max(left_size<E>(panel, p.keys), left_size<E>(p.keys, panel));
   const int64_t scores = p.keys * panel;
   const int64_t slopes = p.softcap > 0 ? scores : 0;
   const int64_t distances = gradients.bias ? 2 * p.keys : 0;
-  parallel_tasks(p.batch * p.kv_heads, k_size + packed + 2 * scores + slopes + distances,
-                 [&](int64_t task, real* scratch) {
-                   const int64_t b = task / p.kv_heads;
-                   const int64_t g = task % p.kv_heads;
-                   Room room(scratch);
-                   const ConstMatrix k_head = k.head(b, g, p.keys, p.head_size);
-                   const Panels k_panels = pack(Transpose::no, k_head, room.take(k_size));
-                   const BlockRoom block_room{.packed = room.take(packed),
-                                              .weights = room.take(scores),
-                                              .dscores = room.take(scores),
-                                              .slopes = slopes > 0 ? room.take(slopes) : nullptr};
-                   real* const dbias = gradients.bias ? room.take(distances) : nullptr;
-                   const MutableMatrix dk_head = gradients.k.head(b, g, p.keys, p.head_size);
-                   const MutableMatrix dv_head = gradients.v.head(b, g, p.keys, p.head_size);
-                   zero(dk_head);
-                   zero(dv_head);
-                   for (int64_t h = g * p.queries_per_key_head(); h < (g + 1) * p.queries_per_key_head(); ++h) {
-                     const int64_t head = b * p.heads + h;
-                     const HeadBackward m{.q = q.head(b, h, p.queries, p.head_size),
-                                          .dout = dout.head(b, h, p.queries, p.head_size),
-                                          .k = k_head,
-                                          .v = v.head(b, g, p.keys, p.head_size),
-                                          .k_panels = k_panels,
-                                          .dq = gradients.q.head(b, h, p.queries, p.head_size),
-                                          .dk = dk_head,
-                                          .dv = dv_head,
-                                          .shift = rows.shift + head * p.queries,
-                                          .factor = rows.factor + head * p.queries,
-                                          .dbias = dbias};
-                     if (dbias) std::fill_n(dbias, distances, real{0});
-                     for (int64_t first = 0; first < p.queries; first += panel) {
-                       block_backward(p, m, Block(p, b, h, first), block_room);
-                     }
-                     if (dbias) sum_buckets(p, dbias, gradients.bias + head * p.bias.bucket_count);
-                   }
-                 });
+  const int64_t room_size = 2 * keys_size + k_size + packed + left_scores + 2 * scores + slopes + distances;
+  parallel_tasks(p.batch * p.kv_heads, room_size, [&](int64_t task, real* scratch) {
+    const int64_t b = task / p.kv_heads;
+    const int64_t g = task % p.kv_heads;
+    Room room(scratch);
+    const ConstMatrix k_head = k.head(b, g, p.keys, p.head_size);
+    const ConstMatrix v_head = v.head(b, g, p.keys, p.head_size);
+    const Left<E> k_left = left(Transpose::no, k_head, room.take<E>(keys_size));
+    const Left<E> v_left = left(Transpose::no, v_head, room.take<E>(keys_size));
+    const Panels<E> k_panels = pack(Transpose::no, k_head, room.take<E>(k_size));
+    const BlockRoom<E> block_room{.packed = room.take<E>(packed),
+                                  .left = room.take<E>(left_scores),
+                                  .weights = room.take(scores),
+                                  .dscores = room.take(scores),
+                                  .slopes = slopes > 0 ? room.take(slopes) : nullptr};
+    real* const dbias = gradients.bias ? room.take(distances) : nullptr;
+    const MutableMatrix dk_head = gradients.k.head(b, g, p.keys, p.head_size);
+    const MutableMatrix dv_head = gradients.v.head(b, g, p.keys, p.head_size);
+    zero(dk_head);
+    zero(dv_head);
+    for (int64_t h = g * p.queries_per_key_head(); h < (g + 1) * p.queries_per_key_head(); ++h) {
+      const int64_t head = b * p.heads + h;
+      const HeadBackward<E> m{.q = q.head(b, h, p.queries, p.head_size),
+                              .dout = dout.head(b, h, p.queries, p.head_size),
+                              .k = k_left,
+                              .v = v_left,
+                              .k_panels = k_panels,
+                              .dq = gradients.q.head(b, h, p.queries, p.head_size),
+                              .dk = dk_head,
+                              .dv = dv_head,
+                              .shift = rows.shift + head * p.queries,
+                              .factor = rows.factor + head * p.queries,
+                              .dbias = dbias};
+      if (dbias) std::fill_n(dbias, distances, real{0});
+      for (int64_t first = 0; first < p.queries; first += panel) {
+        block_backward(p, m, Block(p, b, h, first), block_room);
+      }
+      if (dbias) sum_buckets(p, dbias, gradients.bias + head * p.bias.bucket_count);
+    }
+  });
+}
+
+}  // namespace
+
+void attention_forward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<const real> k,
+                       HeadsView<const real> v, HeadsView<real> out, SoftmaxRows rows, real* tops) {
+  const auto run = p.precision == Precision::f32 ? forward<real> : forward<bf16_pair>;
+  run(p, q, k, v, out, rows, tops);
+}
+
+void attention_backward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<const real> k,
+                        HeadsView<const real> v, SoftmaxRows rows, HeadsView<const real> dout,
+                        const AttentionGradients& gradients) {
+  const auto run = p.precision == Precision::f32 ? backward<real> : backward<bf16_pair>;
+  run(p, q, k, v, rows, dout, gradients);
 }
 
 }  // namespace tape::inline TAPE_ABI

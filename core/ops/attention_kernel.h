@@ -5,6 +5,7 @@
 
 #include <tape/core/gemm.h>
 #include <tape/core/ops/attention_bias.h>
+#include <tape/core/precision.h>
 
 namespace tape::inline TAPE_ABI {
 
@@ -35,6 +36,7 @@ struct AttentionProblem {
   DistanceBias bias = {};
   double dropout = 0;
   Draw draw{0, 0, 0};
+  Precision precision = Precision::f32;
 
   int64_t queries_per_key_head() const { return heads / kv_heads; }
 };

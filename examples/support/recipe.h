@@ -76,7 +76,7 @@ struct Recipe {
   double ema = 0;                        ///< decay of the average of weights that is validated and saved; 0: none
   double clip = 1.0;                     ///< largest norm of the gradient; 0: any
   uint64_t seed = 1;
-  Precision precision = Precision::f32;  ///< of linear layers, see nn::set_precision
+  Precision precision = Precision::f32;  ///< of matrix products, see nn::set_precision
   int64_t validation_windows = 200;      ///< at most so many measure the validation loss
 };
 

@@ -62,7 +62,7 @@ void introduce(const Prepared& run) {
   tool::say(fmt::format("          learning rate {}, schedule {} after {} of warm-up", r.lr, name_of(r.schedule),
                         tool::counted(r.warmup, "step")));
   if (r.precision != tape::Precision::f32) {
-    tool::say(fmt::format("          products of linear layers in {}", name_of(r.precision)));
+    tool::say(fmt::format("          matrix products in {}", name_of(r.precision)));
   }
   tool::say(fmt::format("output    {}", run.folder.path()));
   tool::say(fmt::format("loss      nats per {}; blind guessing has {:.2f}, letter frequencies {:.2f}",

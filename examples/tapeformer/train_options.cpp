@@ -73,7 +73,7 @@ void add_recipe_options(CLI::App& command, tool::Recipe& r, Dependent& dependent
       ->type_name("INT");
   add_number(command, "--clip", r.clip, "Largest norm of the gradient; 0: any");
   add_choice(command, "--precision", r.precision, tape::precision,
-             "Of linear layers' products: f32, bf16 (needs AVX-512) or\nbf16-emulated, the same numbers on any "
+             "Of matrix products: f32, bf16 (needs AVX-512) or\nbf16-emulated, the same numbers on any "
              "processor, slower");
   add_number(command, "--seed", r.seed, "Number that first values, batches and dropout follow from");
 }

@@ -1,10 +1,12 @@
 #include "floors.h"
 
 #include <cstring>
+#include <vector>
 
 #include <tape/core/gemm.h>
 #include <tape/core/parallel.h>
 #include <tape/core/product.h>
+#include <tape/core/small_gemm.h>
 #include <tape/core/tensor.h>
 
 #include "measure.h"
@@ -62,12 +64,42 @@ double attention_floor(const Workload& w, double seconds) {
       .median;
 }
 
+// The same in pairs, of factors that are ready: each product of a head has the size of one of these two.
+double attention_floor_in_bf16(const Workload& w, double seconds) {
+  const int64_t t = w.model.context;
+  const int64_t d = w.model.width / w.model.heads;
+  const int64_t half = (t + 1) / 2;
+  const int64_t heads = w.batch * w.model.heads;
+  const auto room = [](int64_t size) { return std::vector<bf16_pair>(static_cast<std::size_t>(size)); };
+  const Tensor q = random_matrix(t, d);
+  const Tensor s = random_matrix(t, half);
+  auto q_room = room(left_size<bf16_pair>(t, d));
+  auto s_room = room(left_size<bf16_pair>(t, half));
+  auto k_room = room(packed_size<bf16_pair>(d, half));
+  auto v_room = room(packed_size<bf16_pair>(half, d));
+  const auto q_left = left(Transpose::no, {q.data(), t, d}, q_room.data());
+  const auto s_left = left(Transpose::no, {s.data(), t, half}, s_room.data());
+  const auto k_panels = pack(Transpose::yes, {q.data(), half, d}, k_room.data());
+  const auto v_panels = pack(Transpose::no, {q.data(), half, d}, v_room.data());
+  return measure(seconds,
+                 [&] {
+                   parallel_tasks(heads, t * (half + d), [&](int64_t, real* c) {
+                     for (int i = 0; i < 3; ++i) {
+                       small_gemm(1, q_left, k_panels, 0, {c, t, half});
+                       small_gemm(1, s_left, v_panels, 0, {c + t * half, t, d});
+                     }
+                   });
+                 })
+      .median;
+}
+
 }  // namespace
 
 double gemm_floor(const Workload& w, tape::Precision precision, double seconds) {
   const std::vector<LinearLayer> layers = linear_layers(w);
   const double share = seconds / static_cast<double>(layers.size() + 1);
-  double floor = static_cast<double>(w.model.layers) * attention_floor(w, share);
+  const auto of_attention = precision == Precision::bf16 ? attention_floor_in_bf16 : attention_floor;
+  double floor = static_cast<double>(w.model.layers) * of_attention(w, share);
   for (const LinearLayer& layer : layers)
     floor += static_cast<double>(layer.count) * linear_floor(w.tokens(), layer.in, layer.out, precision, share);
   return floor;

@@ -159,12 +159,16 @@ void attentions(Bench& b) {
   };
   for (const Case c : {Case{12, 64, 4, 128}, Case{8, 256, 6, 384}, Case{1, 4096, 6, 384}}) {
     const Tensor qkv = b.random({c.batch, c.context, 3 * c.width});
-    const auto f = [&](const Tensor& t) { return attention_packed(t, {.heads = c.heads, .causal = true}); };
     const double square = static_cast<double>(c.batch * c.context * c.width) * static_cast<double>(c.context + 1) / 2;
-    const std::string what =
-        fmt::format("causal attention B {} T {} H {} D {}", c.batch, c.context, c.heads, c.width / c.heads);
-    b.flops(what + ", forward", 2 * 2 * square, measure(b.seconds(), [&] { f(qkv); }).median);
-    b.flops(what + ", backward", 5 * 2 * square, b.backward_median(qkv, f));
+    for (const Precision p : {Precision::f32, Precision::bf16}) {
+      const auto f = [&](const Tensor& t) {
+        return attention_packed(t, {.heads = c.heads, .causal = true, .precision = p});
+      };
+      const std::string what = fmt::format("causal attention B {} T {} H {} D {}, {}", c.batch, c.context, c.heads,
+                                           c.width / c.heads, name_of(p));
+      b.flops(what + ", forward", 2 * 2 * square, measure(b.seconds(), [&] { f(qkv); }).median);
+      b.flops(what + ", backward", 5 * 2 * square, b.backward_median(qkv, f));
+    }
   }
 }
 

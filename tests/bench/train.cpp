@@ -136,7 +136,7 @@ void add_train(CLI::App& app) {
   command
       ->add_option_function<std::string>(
           "--precision", [options](const std::string& name) { options->precision = tape::precision(name); },
-          "f32, bf16 or bf16-emulated: of the products of linear layers")
+          "f32, bf16 or bf16-emulated: of the matrix products")
       ->default_str("f32");
   command->add_option("--seconds", options->seconds, "How long to measure each")->capture_default_str();
   command->add_flag_function(

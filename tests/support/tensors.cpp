@@ -6,6 +6,7 @@
 #include <limits>
 #include <random>
 
+#include <tape/core/bf16.h>
 #include <tape/core/parallel.h>
 #include <tape/core/tape.h>
 
@@ -43,6 +44,12 @@ Ids random_ids(const Shape& shape, int32_t count, uint64_t seed) {
   Ids ids(shape);
   std::generate_n(ids.mutable_data(), ids.size(), [&] { return static_cast<int32_t>(unit(engine) * count); });
   return ids;
+}
+
+Tensor rounded(const Tensor& x) {
+  Tensor y = x.copy();
+  for (int64_t i = 0; i < y.size(); ++i) y.mutable_data()[i] = to_f32(round_to_bf16(static_cast<float>(x.data()[i])));
+  return y;
 }
 
 Parameter parameter_of(const Tensor& value, const std::string& name) {

@@ -18,6 +18,9 @@ Tensor random_away_from_zero(const Shape& shape, uint64_t seed, double gap = 0.1
 /// Uniform numbers in 0 … count-1.
 Ids random_ids(const Shape& shape, int32_t count, uint64_t seed);
 
+/// Every number rounded to bf16.
+Tensor rounded(const Tensor& x);
+
 /// A parameter with the given values.
 Parameter parameter_of(const Tensor& value, const std::string& name);
 

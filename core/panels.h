@@ -1,0 +1,75 @@
+// Factors of small products, laid out for small_gemm.
+//
+// E is what a product multiplies at once: a real, or a bf16_pair of two neighbours along the summed axis, which is half
+// as long then. Where the axis is odd, the last pair ends in a zero.
+#pragma once
+
+#include <type_traits>
+
+#include <tape/core/bf16_pair.h>
+#include <tape/core/gemm.h>
+#include <tape/core/simd.h>
+
+namespace tape::inline TAPE_ABI {
+
+/// Columns of a panel: two vectors.
+constexpr int64_t panel = 2 * lanes;
+
+/// Numbers in an E.
+template <class E>
+constexpr int64_t numbers_in = std::is_same_v<E, bf16_pair> ? 2 : 1;
+
+/// E's along a summed axis of this size.
+template <class E>
+constexpr int64_t depth(int64_t summed) {
+  return (summed + numbers_in<E> - 1) / numbers_in<E>;
+}
+
+/// E's in a packed matrix of `summed` rows.
+template <class E>
+constexpr int64_t packed_size(int64_t summed, int64_t columns) {
+  return depth<E>(summed) * ((columns + panel - 1) / panel * panel);
+}
+
+/// The second factor, all its rows or a part: panels of `panel` columns, one after the other, each with its rows (of
+/// E's) in order, the last filled up with zeros. It can be used for several products.
+template <class E>
+struct Panels {
+  const E* data = nullptr;
+  int64_t depth = 0;   ///< E's along the summed axis, of this part
+  int64_t stride = 0;  ///< E's from one panel to the next
+
+  /// Rows begin … begin + count - 1 of the matrix; begin must be even.
+  Panels row_range(int64_t begin, int64_t count) const {
+    return {data + begin / numbers_in<E> * panel, tape::depth<E>(count), stride};
+  }
+};
+
+/// Packs b, or bᵀ, into `room`, packed_size() of it, which must live as long as the result.
+template <class E>
+Panels<E> pack(Transpose transpose, ConstMatrix b, E* room);
+
+/// The first factor: element (i, p) is data[i·by_row + p·by_column], p counting E's along the summed axis.
+template <class E>
+struct Left {
+  const E* data = nullptr;
+  int64_t by_row = 0, by_column = 0;
+
+  /// From row `begin` on.
+  Left from_row(int64_t begin) const { return {data + begin * by_row, by_row, by_column}; }
+};
+
+/// E's of room that `left` needs for a first factor of this size: reals stay where they are.
+template <class E>
+constexpr int64_t left_size(int64_t rows, int64_t summed) {
+  return numbers_in<E> == 1 ? 0 : rows * depth<E>(summed);
+}
+
+/// a, or aᵀ, as a first factor. `room`, left_size() of it, must live as long as the result.
+template <class E>
+Left<E> left(Transpose transpose, ConstMatrix a, E* room);
+
+/// Writes bᵀ to `to`, (b.columns, b.rows), on the calling thread.
+void transpose(ConstMatrix b, MutableMatrix to);
+
+}  // namespace tape::inline TAPE_ABI
