@@ -38,11 +38,12 @@ enum class Transpose : bool { no, yes };
 enum class GemmLibrary { faster, openblas, onednn };
 
 /// What is done to a tile of C when its product is complete, while it is in the cache: C += bias + residual, and then
-/// activated = activation(C), element by element.
+/// activated = φ(C), element by element, by one of two functions.
 struct Epilogue {
   const real* bias = nullptr;                                       ///< one number for each column
   const real* residual = nullptr;                                   ///< as large as C, and laid out like it
   void (*activation)(const real* x, real* y, int64_t n) = nullptr;  ///< y_i = φ(x_i), 0 ≤ i < n; y may be x
+  void (*with_slope)(real* x, real* y, int64_t n) = nullptr;        ///< y_i = φ(x_i), and x_i becomes φ'(x_i)
   real* activated = nullptr;                                        ///< as large as C, and laid out like it; may be C
 };
 

@@ -28,6 +28,9 @@ bool sgemm(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alp
 /// Has it products of bf16 for this processor? Version 2.6 needs AVX-512 for them.
 bool has_bf16();
 
+/// Does it multiply bf16 with AMX here?
+bool has_amx();
+
 /// What the operands of a prepared product are. f32 shows on any processor that everything else about it is right.
 enum class Element { bf16, f32 };
 

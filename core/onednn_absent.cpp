@@ -24,6 +24,10 @@ bool has_bf16() {
   return false;
 }
 
+bool has_amx() {
+  return false;
+}
+
 std::shared_ptr<const PreparedProduct> prepare(const ProductForm&) {
   throw Error("onednn::prepare: this build has no oneDNN");
 }

@@ -143,6 +143,10 @@ bool has_bf16() {
   return present;
 }
 
+bool has_amx() {
+  return has(dnnl::cpu_isa::avx512_core_amx);
+}
+
 std::shared_ptr<const PreparedProduct> prepare(const ProductForm& form) {
   constexpr std::size_t most = 1024;  // batches whose sizes vary would make ever more
   static std::mutex one_at_a_time;

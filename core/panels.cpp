@@ -59,7 +59,7 @@ void put(const real* row, int64_t left, bf16_pair* to) {
 }
 
 // A row of E's from one or two rows of b, of which the second may be missing.
-void put_rows(const real* row, const real*, int64_t n, real* to) {
+void put_rows(const real* row, const real* /*next*/, int64_t n, real* to) {
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) store(to + i, load(row + i));
   std::copy(row + i, row + n, to + i);
@@ -83,19 +83,16 @@ void put_columns(ConstMatrix b, int64_t first, int64_t n, E* to, int64_t to_ld) 
 
 // One panel: columns first … first + panel - 1 of b.
 template <class E>
-void pack_panel(ConstMatrix b, int64_t first, E* to) {
+void pack_straight(ConstMatrix b, int64_t first, E* to) {
   const int64_t width = std::min(panel, b.columns - first);
-  if (width == panel) {
-    put_columns(b, first, panel, to, panel);
-    return;
-  }
   put_columns(b, first, width, to, panel);
+  if (width == panel) return;
   for (int64_t r = 0; r < depth<E>(b.rows); ++r) std::fill_n(to + r * panel + width, panel - width, E{});
 }
 
 // One panel of bᵀ: rows first … first + panel - 1 of b.
 template <class E>
-void pack_panel_transposed(ConstMatrix b, int64_t first, E* to) {
+void pack_turned(ConstMatrix b, int64_t first, E* to) {
   constexpr int64_t numbers = numbers_in<E>;
   const int64_t width = std::min(panel, b.rows - first);
   const real* const from = b.data + first * b.ld;
@@ -138,17 +135,21 @@ void transpose(ConstMatrix b, MutableMatrix to) {
 }
 
 template <class E>
+void pack_panel(Transpose transposed, ConstMatrix b, int64_t i, E* room) {
+  const int64_t first = i * panel;
+  if (transposed == Transpose::yes) {
+    pack_turned(b, first, room + first * depth<E>(b.columns));
+  } else {
+    pack_straight(b, first, room + first * depth<E>(b.rows));
+  }
+}
+
+template <class E>
 Panels<E> pack(Transpose transposed, ConstMatrix b, E* room) {
   const bool turned = transposed == Transpose::yes;
   const int64_t rows = depth<E>(turned ? b.columns : b.rows);
   const int64_t columns = turned ? b.rows : b.columns;
-  for (int64_t first = 0; first < columns; first += panel) {
-    if (turned) {
-      pack_panel_transposed(b, first, room + first * rows);
-    } else {
-      pack_panel(b, first, room + first * rows);
-    }
-  }
+  for (int64_t i = 0; i * panel < columns; ++i) pack_panel(transposed, b, i, room);
   return {room, rows, rows * panel};
 }
 
@@ -168,6 +169,7 @@ Left<bf16_pair> left(Transpose transposed, ConstMatrix a, bf16_pair* room) {
   return {room, depth<bf16_pair>(a.columns), 1};
 }
 
+template void pack_panel(Transpose, ConstMatrix, int64_t, bf16_pair*);
 template Panels<real> pack(Transpose, ConstMatrix, real*);
 template Panels<bf16_pair> pack(Transpose, ConstMatrix, bf16_pair*);
 

@@ -4,6 +4,7 @@
 // as long then. Where the axis is odd, the last pair ends in a zero.
 #pragma once
 
+#include <cstring>
 #include <type_traits>
 
 #include <tape/core/bf16_pair.h>
@@ -43,11 +44,17 @@ struct Panels {
   Panels row_range(int64_t begin, int64_t count) const {
     return {data + begin / numbers_in<E> * panel, tape::depth<E>(count), stride};
   }
+  /// From column `begin` on, a multiple of `panel`.
+  Panels from_column(int64_t begin) const { return {data + begin / panel * stride, depth, stride}; }
 };
 
 /// Packs b, or bᵀ, into `room`, packed_size() of it, which must live as long as the result.
 template <class E>
 Panels<E> pack(Transpose transpose, ConstMatrix b, E* room);
+
+/// Panel number i of that alone: columns i·panel … i·panel + panel - 1 of b, or bᵀ.
+template <class E>
+void pack_panel(Transpose transpose, ConstMatrix b, int64_t i, E* room);
 
 /// The first factor: element (i, p) is data[i·by_row + p·by_column], p counting E's along the summed axis.
 template <class E>
@@ -55,6 +62,11 @@ struct Left {
   const E* data = nullptr;
   int64_t by_row = 0, by_column = 0;
 
+  E at(int64_t i, int64_t p) const {
+    E x;
+    std::memcpy(&x, data + i * by_row + p * by_column, sizeof x);  // pairs may have been written as single numbers
+    return x;
+  }
   /// From row `begin` on.
   Left from_row(int64_t begin) const { return {data + begin * by_row, by_row, by_column}; }
 };
@@ -63,6 +75,11 @@ struct Left {
 template <class E>
 constexpr int64_t left_size(int64_t rows, int64_t summed) {
   return numbers_in<E> == 1 ? 0 : rows * depth<E>(summed);
+}
+
+/// Rows of rounded numbers as a first factor; an even count of columns.
+inline Left<bf16_pair> left(const bf16* data, int64_t columns) {
+  return {reinterpret_cast<const bf16_pair*>(data), columns / 2, 1};
 }
 
 /// a, or aᵀ, as a first factor. `room`, left_size() of it, must live as long as the result.

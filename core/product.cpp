@@ -9,6 +9,7 @@
 #include <tape/core/error.h>
 #include <tape/core/parallel.h>
 #include <tape/core/shard_gradients.h>
+#include <tape/core/small_gemm.h>
 #include <tape/core/tiles.h>
 
 namespace tape::inline TAPE_ABI {
@@ -17,6 +18,23 @@ namespace {
 
 // oneDNN packs B anew for each tile: with many rows that is a small share even where AMX multiplies.
 constexpr int64_t rows_of_bf16_tile = 1024;
+
+// C = A·B + beta·C in tiles that stay in the second-level cache, with their rows of A, until the epilogue is done.
+void multiply_packed(const Left<bf16_pair>& a, const Panels<bf16_pair>& b, real beta, MutableMatrix c,
+                     const Epilogue& epilogue) {
+  constexpr int64_t most_rows = 128;
+  constexpr int64_t most_columns = 32 * panel;
+  const int64_t across = (c.columns + most_columns - 1) / most_columns;
+  const int64_t down = (c.rows + most_rows - 1) / most_rows;
+  parallel_tasks(down * across, 0, [&](int64_t task, real*) {
+    const int64_t row = task / across * most_rows;
+    const int64_t column = task % across * most_columns;
+    const Tile tile{row, column, std::min(most_rows, c.rows - row), std::min(most_columns, c.columns - column)};
+    small_gemm(1, a.from_row(row), b.from_column(column), beta,
+               {c.data + row * c.ld + column, tile.rows, tile.columns, c.ld});
+    finish(epilogue, tile, c);
+  });
+}
 
 // The factor's numbers in f32: its own, or those of its copy, for which `memory` makes room.
 ConstMatrix in_f32(const Factor& x, Storage& memory) {
@@ -40,8 +58,20 @@ Factor::Factor(const Tensor& x, Precision precision)
 Factor::Factor(Precision precision, int64_t rows, int64_t columns, Storage rounded)
     : precision_(precision), rows_(rows), columns_(columns), storage_(std::move(rounded)) {}
 
+Factor::Factor(PackedMatrix packed)
+    : precision_(Precision::bf16), rows_(packed.rows()), columns_(packed.columns()), packed_(std::move(packed)) {}
+
+// oneDNN packs B anew for each product, and knows AMX.
+bool worth_packing(Precision precision, int64_t rows, int64_t columns) {
+  return TAPE_HAS_BF16_PAIRS && precision == Precision::bf16 && rows % 2 == 0 && columns % 2 == 0 && !onednn::has_amx();
+}
+
 void multiply(Transpose ta, Transpose tb, const Factor& a, const Factor& b, real beta, MutableMatrix c,
               const Epilogue& epilogue) {
+  if (b.packed()) {
+    multiply_packed(left(a.storage().as<bf16>(), a.columns()), b.packed().panels(tb), beta, c, epilogue);
+    return;
+  }
   const int64_t k = ta == Transpose::yes ? a.rows() : a.columns();
   if (a.precision() == Precision::bf16 && k > 0) {
     multiply_prepared(onednn::Element::bf16, ta, a.storage().as<bf16>(), a.columns(), tb, b.storage().as<bf16>(),

@@ -22,7 +22,7 @@ template <int height, bool adds, class E>
     const auto b_right = load(b.data + p * panel + lanes);
 #pragma GCC unroll 12
     for (std::size_t i = 0; i < height; ++i) {
-      const E x = a.data[static_cast<int64_t>(i) * a.by_row + p * a.by_column];
+      const E x = a.at(static_cast<int64_t>(i), p);
       left[i] = multiply_add(left[i], x, b_left);
       right[i] = multiply_add(right[i], x, b_right);
     }
@@ -93,7 +93,7 @@ template <class E>
 void small_gemm(real alpha, const Left<E>& a, const Panels<E>& b, real beta, MutableMatrix c) {
   const auto& by_height = beta == 0 ? strips<false, E> : strips<true, E>;
   for (int64_t column = 0; column < c.columns; column += panel) {
-    const Panels<E> b_panel{b.data + column / panel * b.stride, b.depth, b.stride};
+    const Panels<E> b_panel = b.from_column(column);
     const int64_t columns = std::min(panel, c.columns - column);
     for (int64_t row = 0; row < c.rows;) {
       const Strip next = first_strip(c.rows - row);

@@ -54,8 +54,8 @@ class TileGrid {
 
 /// Carries out the epilogue on a tile of C.
 inline void finish(const Epilogue& epilogue, const Tile& tile, MutableMatrix c) {
-  const auto& [bias, residual, activation, activated] = epilogue;
-  if (!bias && !residual && !activation) return;
+  const auto& [bias, residual, activation, with_slope, activated] = epilogue;
+  if (!bias && !residual && !activation && !with_slope) return;
   const int64_t n = tile.columns;
   for (int64_t i = tile.row; i < tile.row + tile.rows; ++i) {
     const int64_t first = i * c.ld + tile.column;
@@ -71,6 +71,7 @@ inline void finish(const Epilogue& epilogue, const Tile& tile, MutableMatrix c) 
       for (int64_t j = 0; j < n; ++j) row[j] += added[j];
     }
     if (activation) activation(row, activated + first, n);
+    if (with_slope) with_slope(row, activated + first, n);
   }
 }
 

@@ -65,6 +65,15 @@ constexpr Pointwise pointwise_of(const char* name) {
           [](const real* dy, const real* x, real* dx, int64_t n) {
 #pragma omp simd
             for (int64_t i = 0; i < n; ++i) dx[i] = dy[i] * slope(x[i]);
+          },
+          [](real* x, real* y, int64_t n) {
+#pragma omp simd
+            for (int64_t i = 0; i < n; ++i) {
+              const real value = f(x[i]);  // both before a store, so that what they share is computed once
+              const real derivative = slope(x[i]);
+              y[i] = value;
+              x[i] = derivative;
+            }
           }};
 }
 

@@ -19,16 +19,33 @@ namespace {
 Factor weight_factor(const Tensor& weight, Precision precision) {
   ShardScope* const shard = ShardScope::current();
   if (precision == Precision::f32 || !shard) return Factor(weight, precision);
-  return {precision, weight.rows(), weight.last(), shard->weights().of(weight.leaf())};
+  return shard->weights().of(weight.leaf());
 }
 
-// dz (R, O), the gradient of z = x·Wᵀ + b, as a factor, in one walk over dy by rows: dz = dy, or dy·φ'(z) with an
-// activation; db = Σ_rows dz; and dz is rounded.
-Factor gradient_of_product(Backward& b, int64_t rows, int64_t columns, const Pointwise* f, const Tensor& z,
-                           Precision precision) {
+// What backward knows of an activation: z of z = x·Wᵀ + b, or φ'(z).
+struct Activated {
+  const Pointwise* f = nullptr;  // null without one
+  Tensor z = {}, slope = {};
+
+  explicit operator bool() const { return f; }
+  /// dz_i = dy_i·φ'(z_i) for the n numbers from `at` on.
+  void gradient(const real* dy, int64_t at, real* dz, int64_t n) const {
+    if (z) {
+      f->gradient(dy, z.data() + at, dz, n);
+      return;
+    }
+    const real* const s = slope.data() + at;
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) dz[i] = dy[i] * s[i];
+  }
+};
+
+// dz (R, O), the gradient of z, as a factor, in one walk over dy by rows: dz = dy, or dy·φ'(z) with an activation;
+// db = Σ_rows dz; and dz is rounded.
+Factor gradient_of_product(Backward& b, int64_t rows, int64_t columns, const Activated& f, Precision precision) {
   const bool rounds = precision == Precision::bf16;
   const Storage dz = rounds ? Storage::of<bf16>(rows * columns) : f ? b.room_of_dy() : b.dy_tensor().storage();
-  const auto walk = [=, in = b.dy(), pre = z.data()](int64_t begin, int64_t end, real* sums) {
+  const auto walk = [=, &f, in = b.dy()](int64_t begin, int64_t end, real* sums) {
     constexpr int64_t piece = 1024;
     std::array<real, piece> room;
     for (int64_t r = begin; r < end; ++r) {
@@ -38,7 +55,7 @@ Factor gradient_of_product(Backward& b, int64_t rows, int64_t columns, const Poi
         const real* row = in + at;
         if (f) {
           real* const to = rounds ? room.data() : dz.as<real>() + at;
-          f->gradient(row, pre + at, to, n);
+          f.gradient(row, at, to, n);
           row = to;
         }
         if (sums) add_row(sums + c, row, n);
@@ -58,6 +75,8 @@ Factor gradient_of_product(Backward& b, int64_t rows, int64_t columns, const Poi
 
 // z = x·Wᵀ + b (+ residual)   y = z, or φ(z)      x (R, I)   W (O, I)   b (O)   y (R, O)
 // dz = dy, or dy·φ'(z)      dx = dz·W   dW = dzᵀ·x   db = Σ_rows dz   dresidual = dz
+// Of an activation f32 keeps z, from which y can be made again. Beside rounded factors nobody needs y in backward:
+// φ'(z) takes the place of z, from the exponentials that φ(z) needs anyway.
 Tensor linear_with(const char* name, const Pointwise* f, const Tensor& x, const Tensor& weight, const Tensor& bias,
                    const Tensor& residual, Where where) {
   const Op op(name, where);
@@ -83,18 +102,23 @@ Tensor linear_with(const char* name, const Pointwise* f, const Tensor& x, const 
   const Precision precision = weight.leaf() ? weight.leaf()->precision : Precision::f32;
   const Factor left(x, precision);
   const Factor right = weight_factor(weight, precision);
+  const bool keeps_slope = f && Tape::current() && precision != Precision::f32;
   multiply(Transpose::no, Transpose::yes, left, right, 0, {z.mutable_data(), rows, out},
            {.bias = bias.data(),
             .residual = residual.data(),
-            .activation = f ? f->value : nullptr,
+            .activation = f && !keeps_slope ? f->value : nullptr,
+            .with_slope = keeps_slope ? f->with_slope : nullptr,
             .activated = y.mutable_data()});
   const Cost cost{.flops = 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out)};
   // What is not needed any more goes before there is more: this is where a step takes the most memory.
-  auto backward = [f, z = f ? z : Tensor(), x = precision == Precision::f32 ? Saved(x) : Saved(),
+  auto backward = [activated = !f            ? Activated()
+                               : keeps_slope ? Activated{.f = f, .slope = z}
+                                             : Activated{.f = f, .z = z},
+                   x = precision == Precision::f32 ? Saved(x) : Saved(),
                    rounded = precision == Precision::f32 ? std::optional<Factor>() : left, right, rows,
                    out](Backward& b) mutable {
-    const Factor dz = gradient_of_product(b, rows, out, f, z, right.precision());
-    z = Tensor();
+    const Factor dz = gradient_of_product(b, rows, out, activated, right.precision());
+    activated = {};
     if (b.wants(1)) {
       const Factor input = rounded ? *rounded : Factor(b.value(x), Precision::f32);
       const GradView dw = b.grad(1);
@@ -108,7 +132,7 @@ Tensor linear_with(const char* name, const Pointwise* f, const Tensor& x, const 
     }
     if (b.wants(3)) b.pass(3);
   };
-  if (!f) return op.record(y, {&x, &weight, &bias, &residual}, std::move(backward), cost);
+  if (!f || keeps_slope) return op.record(y, {&x, &weight, &bias, &residual}, std::move(backward), cost);
   const auto remake = [f, z](Backward&) { return f->map(z); };
   return op.record_cheap(y, {&x, &weight, &bias, &residual}, std::move(backward), remake, cost);
 }
