@@ -22,15 +22,16 @@ using OneQuery = QueryBlock<1>;
 
 // The largest score of each query of a block.
 QueryNumbers tops_of(const Block& block, const real* scores) {
-  QueryNumbers tops;
-  for (int64_t i = 0; i < panel; i += lanes) {
-    Vector top = Vector{} - infinity;
-    for (int64_t j = 0; j < block.keys(); ++j) {
-      const Vector score = load(scores + j * panel + i);
-      top = score > top ? score : top;
-    }
-    store(tops.data() + i, top);
+  const auto larger = [](Vector a, Vector b) { return a > b ? a : b; };
+  Vector left = Vector{} - infinity;
+  Vector right = left;
+  for (int64_t j = 0; j < block.keys(); ++j) {
+    left = larger(load(scores + j * panel), left);
+    right = larger(load(scores + j * panel + lanes), right);
   }
+  QueryNumbers tops;
+  store(tops.data(), left);
+  store(tops.data() + lanes, right);
   return tops;
 }
 OneQuery::Numbers tops_of(const OneQuery& block, const real* scores) {
