@@ -2,6 +2,7 @@
 // rounded weights. Known to Tape, Shards and linear layers alone.
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <vector>
 
@@ -33,7 +34,8 @@ class ShardGradients {
 /// rounded weights from `weights`.
 class ShardScope {
  public:
-  ShardScope(ShardGradients& gradients, RoundedWeights& weights);
+  /// `threads` is how many this thread may use; it rises when the other shard has ended.
+  ShardScope(ShardGradients& gradients, RoundedWeights& weights, const std::atomic<int>& threads);
   ~ShardScope();
   ShardScope(const ShardScope&) = delete;
   ShardScope& operator=(const ShardScope&) = delete;
@@ -44,6 +46,8 @@ class ShardScope {
   /// too. Throws Error after end(): what was handed over as complete would not have been.
   bool begin(Tape& tape, Where where);
   void end();
+  /// Uses the threads that the other shard has left, if it has.
+  void use_lent_threads() const;
   /// The tape that is being unwound.
   Tape& tape() const { return *tape_; }
   ShardGradients& gradients() const { return gradients_; }
@@ -52,6 +56,7 @@ class ShardScope {
  private:
   ShardGradients& gradients_;
   RoundedWeights& weights_;
+  const std::atomic<int>& threads_;
   Tape* tape_ = nullptr;
   bool ended_ = false;
 };

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -56,7 +57,8 @@ void ShardGradients::drop() {
   waiting_.clear();
 }
 
-ShardScope::ShardScope(ShardGradients& gradients, RoundedWeights& weights) : gradients_(gradients), weights_(weights) {
+ShardScope::ShardScope(ShardGradients& gradients, RoundedWeights& weights, const std::atomic<int>& threads)
+    : gradients_(gradients), weights_(weights), threads_(threads) {
   current_scope = this;
 }
 ShardScope::~ShardScope() {
@@ -72,6 +74,10 @@ bool ShardScope::begin(Tape& tape, Where where) {
   tape_ = &tape;
   return true;
 }
+void ShardScope::use_lent_threads() const {
+  const int threads = threads_.load(std::memory_order_relaxed);
+  if (threads != tape::threads()) set_threads(threads);
+}
 void ShardScope::end() {
   tape_ = nullptr;
   ended_ = true;
@@ -82,20 +88,25 @@ struct Shards::State {
   ShardGradients gradients;
   RoundedWeights weights;
   std::array<std::exception_ptr, count> errors;
+  std::array<int, count> own_threads = {};           // of each shard
+  std::array<std::atomic<int>, count> threads = {};  // that it may use: the other's, too, when that has ended
   std::mutex mutex;
   std::condition_variable changed;
   const std::function<void(int)>* work = nullptr;  // for the thread; null when it has none
-  int threads = 1;                                 // that it may use
   bool ending = false;
   std::thread thread;
 
+  // A shard that has ended lends its threads to the other: processors are not always equally fast.
   void compute(const std::function<void(int)>& body, int shard) {
+    const auto own = static_cast<std::size_t>(shard);
+    set_threads(own_threads[own]);
     try {
-      const ShardScope scope(gradients, weights);
+      const ShardScope scope(gradients, weights, threads[own]);
       body(shard);
     } catch (...) {
-      errors[static_cast<std::size_t>(shard)] = std::current_exception();
+      errors[own] = std::current_exception();
     }
+    threads[1 - own] += own_threads[own];
   }
 
   void serve() {
@@ -104,7 +115,6 @@ struct Shards::State {
       changed.wait(lock, [this] { return work || ending; });
       if (ending) return;
       const std::function<void(int)>& body = *work;
-      set_threads(threads);
       lock.unlock();
       compute(body, 1);
       lock.lock();
@@ -113,16 +123,21 @@ struct Shards::State {
     }
   }
 
+  void give_threads(int first, int second) {
+    own_threads = {first, second};
+    threads[0] = first;
+    threads[1] = second;
+  }
+
   void compute_both(const std::function<void(int)>& body) {
     const int all = tape::threads();
     {
       const std::lock_guard lock(mutex);
       if (!thread.joinable()) thread = std::thread([this] { serve(); });
+      give_threads(all - all / 2, all / 2);
       work = &body;
-      threads = all / 2;
     }
     changed.notify_all();
-    set_threads(all - all / 2);
     compute(body, 0);
     set_threads(all);
     std::unique_lock lock(mutex);
@@ -149,7 +164,11 @@ void Shards::run(const std::function<void(int)>& body, bool in_turn) {
   state_->errors = {};
   state_->weights.begin_step();
   if (in_turn || threads() == 1) {
-    for (int shard = 0; shard < count; ++shard) state_->compute(body, shard);
+    const int all = threads();
+    for (int shard = 0; shard < count; ++shard) {
+      state_->give_threads(all, all);
+      state_->compute(body, shard);
+    }
   } else {
     state_->compute_both(body);
   }

@@ -136,6 +136,40 @@ TEST_CASE("Products of rounded numbers agree with a product in double", "[bf16][
   }
 }
 
+TEST_CASE("A packed second factor makes the product of its rounded numbers, for both ways to multiply by it",
+          "[bf16][gemm][bits]") {
+  for (const auto& [out, in] : {std::array<int64_t, 2>{2, 2}, {34, 6}, {130, 64}, {1100, 34}}) {
+    const Tensor w = random_tensor({out, in}, 1);
+    const PackedMatrix packed(out, in);
+    for (int64_t i = packed.panel_count(); i-- > 0;) packed.pack(w.data(), i);
+    const Factor right(packed);
+    CHECK(right.rows() == out);
+    CHECK(right.columns() == in);
+    for (const Transpose t : both) {
+      for (const int64_t rows : {1, 13, 129, 300}) {
+        const int64_t k = t == Transpose::yes ? in : out;
+        const int64_t n = t == Transpose::yes ? out : in;
+        const Tensor x = random_tensor({rows, k}, 2);
+        const Tensor bias = random_tensor({n}, 3);
+        const Tensor before = random_tensor({rows, n}, 4);
+        for (const real beta : {real{0}, real{1}}) {
+          const auto product = [&](const Factor& b, int threads) {
+            const Threads use(threads);
+            Tensor c = before.copy();
+            multiply(Transpose::no, t, Factor(x, b.precision()), b, beta, {c.mutable_data(), rows, n},
+                     {.bias = bias.data()});
+            return c;
+          };
+          INFO(rows << " rows, weight " << out << " x " << in << ", beta " << beta);
+          const Tensor c = product(right, 1);
+          CHECK(difference(c, product(Factor(w, Precision::bf16_emulated), 1)) < 1e-5);
+          CHECK(same_bits(product(right, 3), c));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("A factor in f32 shares its numbers; a product with nothing to sum is its bias", "[bf16][gemm]") {
   const Tensor x = random_tensor({2, 3, 4}, 1);
   const Factor plain(x, Precision::f32);

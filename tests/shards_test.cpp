@@ -2,6 +2,11 @@
 // recomputation, shared and unreached parameters, and errors.
 #include <tape/core/shards.h>
 
+#include <chrono>
+#include <thread>
+#include <utility>
+#include <vector>
+
 #include <tape/core/checkpoint.h>
 #include <tape/core/ops.h>
 #include <tape/core/parallel.h>
@@ -157,6 +162,37 @@ TEST_CASE("A shard refuses a second backward pass, and shards inside a shard") {
   Shards inner;
   const std::string nested = error_of([&] { c.shards.run([&](int) { inner.run([](int) {}); }); });
   CHECK(nested.find("inside a shard") != std::string::npos);
+}
+
+TEST_CASE("A shard that has ended lends its threads to one that has large gradients, to the same bits") {
+  const Parameter w = parameter_of(random_tensor({256, 512}, 1), "w");
+  const Threads three(3);
+  Shards shards;
+  for (const auto& [rows, lent] : {std::pair<int64_t, bool>{1024, true}, {16, false}}) {
+    const Tensor x = random_tensor({rows, 512}, 2);
+    // The gradient of w by both shards, or by one alone after the other has ended; `used` becomes its threads.
+    const auto gradient = [&](int early, bool in_turn, int& used) {
+      shards.run(
+          [&](int s) {
+            if (s == early) return;
+            Tape tape;
+            const Tensor y = linear(x, w);
+            if (early >= 0) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+            tape.backward(y, Tensor::full(y.shape(), 1));
+            used = threads();
+          },
+          in_turn);
+      CHECK(threads() == 3);
+      return take_gradients({w.leaf()})[0];
+    };
+    int used = 0;
+    const Tensor both = gradient(-1, true, used);
+    CHECK(used == 3);
+    for (const int early : {0, 1}) {
+      CHECK(same_bits(scale(gradient(early, false, used), 2), both));
+      CHECK(used == (lent ? 3 : early == 0 ? 1 : 2));
+    }
+  }
 }
 
 TEST_CASE("Shards pay for small models alone") {
