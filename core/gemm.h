@@ -44,7 +44,7 @@ struct Epilogue {
   const real* residual = nullptr;                                   ///< as large as C, and laid out like it
   void (*activation)(const real* x, real* y, int64_t n) = nullptr;  ///< y_i = φ(x_i), 0 ≤ i < n; y may be x
   void (*with_slope)(real* x, real* y, int64_t n) = nullptr;        ///< y_i = φ(x_i), and x_i becomes φ'(x_i)
-  real* activated = nullptr;                                        ///< as large as C, and laid out like it; may be C
+  real* activated = nullptr;  ///< as large as C, and laid out like it; may be C, but not beside slopes
 };
 
 /// C = alpha · op(A) · op(B) + beta · C, over all threads, and the epilogue; op transposes on request. beta is 0 (C is

@@ -1,4 +1,4 @@
-// Factors of small products, laid out for small_gemm.
+// Factors of products, laid out for small_gemm.
 //
 // E is what a product multiplies at once: a real, or a bf16_pair of two neighbours along the summed axis, which is half
 // as long then. Where the axis is odd, the last pair ends in a zero.

@@ -11,7 +11,8 @@ namespace tape::inline TAPE_ABI {
 enum class Precision {
   f32,           ///< as the numbers are; in the f64 twin double
   bf16,          ///< both sides of a product rounded to bf16, multiplied by the processor's own instructions
-  bf16_emulated  ///< the same numbers multiplied in f32: equal up to the order of sums, on any processor, and slower
+  bf16_emulated  ///< the same numbers in linear layers multiplied in f32: equal up to the order of sums, on any
+                 ///< processor, and slower. Attention computes the same in both
 };
 
 /// "f32", "bf16" or "bf16-emulated". The second function throws Error for another name, listing these.

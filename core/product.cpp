@@ -69,6 +69,9 @@ bool worth_packing(Precision precision, int64_t rows, int64_t columns) {
 void multiply(Transpose ta, Transpose tb, const Factor& a, const Factor& b, real beta, MutableMatrix c,
               const Epilogue& epilogue) {
   if (b.packed()) {
+    if (ta == Transpose::yes || a.precision() != Precision::bf16 || a.packed()) {
+      throw Error("multiply: a packed factor multiplies rows of bf16 alone");
+    }
     multiply_packed(left(a.storage().as<bf16>(), a.columns()), b.packed().panels(tb), beta, c, epilogue);
     return;
   }

@@ -39,12 +39,12 @@ bool worth_packing(Precision precision, int64_t rows, int64_t columns);
 
 /// C = op(A)·op(B) + beta·C, over all threads, and the epilogue, in the precision that A and B have in common; C, all
 /// sums and the epilogue are not rounded. beta is 0 (C is not read) or 1. The number of threads does not change the
-/// result.
+/// result. Throws Error for a packed B beside anything but rows in bf16.
 void multiply(Transpose ta, Transpose tb, const Factor& a, const Factor& b, real beta, MutableMatrix c,
               const Epilogue& epilogue = {});
 
-/// The same for operands in memory of `element` by oneDNN's prepared products: what `multiply` does in bf16. lda and
-/// ldb are leading dimensions in elements, k > 0 is the summed size.
+/// The same for operands in memory of `element` by oneDNN's prepared products: what `multiply` does in bf16 unless B is
+/// packed. lda and ldb are leading dimensions in elements, k > 0 is the summed size.
 void multiply_prepared(onednn::Element element, Transpose ta, const void* a, int64_t lda, Transpose tb, const void* b,
                        int64_t ldb, int64_t k, real beta, MutableMatrix c, const Epilogue& epilogue = {});
 

@@ -76,7 +76,7 @@ bool ShardScope::begin(Tape& tape, Where where) {
 }
 void ShardScope::use_lent_threads() const {
   const int threads = threads_.load(std::memory_order_relaxed);
-  if (threads != tape::threads()) set_threads(threads);
+  if (threads > tape::threads()) set_threads(threads);
 }
 void ShardScope::end() {
   tape_ = nullptr;

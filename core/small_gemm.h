@@ -1,5 +1,5 @@
-// Products of small matrices on the calling thread: those of attention, where a BLAS library spends more on its own
-// preparations than on the product.
+// Products on the calling thread of factors that are laid out for them: attention's, where a BLAS library spends more
+// on its own preparations than on the product, and those with weights that are packed once a step.
 #pragma once
 
 #include <tape/core/panels.h>

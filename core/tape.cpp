@@ -24,7 +24,7 @@ double now_ms() {
   return Milliseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Numbers of a gradient from which on another thread helps a shard: below, starting it costs more (W1, W4).
+// Numbers of a gradient from which on a shard takes threads lent to it: starting them costs the smaller W1 and W4 more.
 constexpr int64_t worth_sharing = int64_t{1} << 18;
 
 // y = dy, or y += dy.

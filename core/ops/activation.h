@@ -12,7 +12,7 @@ struct Pointwise {
   const char* name;
   void (*value)(const real* x, real* y, int64_t n);                      ///< y_i = φ(x_i), 0 ≤ i < n; y may be x
   void (*gradient)(const real* dy, const real* x, real* dx, int64_t n);  ///< dx_i = dy_i·φ'(x_i); dx may be dy
-  void (*with_slope)(real* x, real* y, int64_t n);                       ///< y_i = φ(x_i), and x_i becomes φ'(x_i)
+  void (*with_slope)(real* x, real* y, int64_t n);  ///< y_i = φ(x_i), and x_i becomes φ'(x_i); not y
 
   /// φ of every element. Saves x.
   Tensor operator()(const Tensor& x, Where where = Where::here()) const;

@@ -27,9 +27,10 @@ struct AttentionOptions {
   int64_t max_distance = 128;        ///< of relative_bias: farther keys share the last bucket
   double dropout = 0.0;              ///< probability that an attention weight is dropped
   std::optional<double> scale = {};  ///< factor on the scores; 1/√D unless given
-  /// Of the products; softmax and all sums are f32 always. Both kinds of bf16 round q, k, v, the weights and their
-  /// gradients where they enter a product, on any processor: fast where it has AVX512-BF16, and nothing is refused. A
-  /// single query is computed in f32.
+  /// Of the products; softmax and all sums are f32 always. Both kinds of bf16 round q, k, v, the weights, and the
+  /// gradients of the output and of the scores where they enter a product, and compute the same on any processor: fast
+  /// where it has AVX512-BF16, in f32 elsewhere. A single query is computed in f32. The first key that is hidden behind
+  /// others may meet the factor 0: it must be finite.
   Precision precision = Precision::f32;
   /// If given, becomes (B, H, T): the largest score of each query as softmax sees it, after scale, cap, biases and
   /// mask; -infinity where it sees no key, NaN where the score of a key that it sees is not finite. For looking at, it

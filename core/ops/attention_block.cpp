@@ -20,7 +20,7 @@ QueryBlock<width>::QueryBlock(const AttentionProblem& problem, int64_t b, int64_
   valid_ = p_.key_lengths ? std::clamp<int64_t>(p_.key_lengths.data()[b], 0, p_.keys) : p_.keys;
   keys_ = {seen_by(first).begin, seen_by(first + rows_ - 1).end};
   if (p_.segments) narrow_to_segments();
-  keys_.begin -= keys_.begin % 4;  // dropout's random words come in fours
+  keys_.begin -= keys_.begin % 4;  // dropout's random words come in fours, and keys in pairs of bf16
   if (keys_.begin >= keys_.end) keys_ = {};
 }
 

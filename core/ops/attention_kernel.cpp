@@ -308,7 +308,8 @@ void attention_forward(const AttentionProblem& p, HeadsView<const real> q, Heads
 void attention_backward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<const real> k,
                         HeadsView<const real> v, SoftmaxRows rows, HeadsView<const real> dout,
                         const AttentionGradients& gradients) {
-  const auto run = p.precision == Precision::f32 ? backward<real> : backward<bf16_pair>;
+  const bool exact = p.precision == Precision::f32 || p.queries == 1;  // as forward did
+  const auto run = exact ? backward<real> : backward<bf16_pair>;
   run(p, q, k, v, rows, dout, gradients);
 }
 

@@ -75,8 +75,8 @@ Factor gradient_of_product(Backward& b, int64_t rows, int64_t columns, const Act
 
 // z = x·Wᵀ + b (+ residual)   y = z, or φ(z)      x (R, I)   W (O, I)   b (O)   y (R, O)
 // dz = dy, or dy·φ'(z)      dx = dz·W   dW = dzᵀ·x   db = Σ_rows dz   dresidual = dz
-// Of an activation f32 keeps z, from which y can be made again. Beside rounded factors nobody needs y in backward:
-// φ'(z) takes the place of z, from the exponentials that φ(z) needs anyway.
+// Of an activation f32 keeps z, from which y can be made again for the next layer's dW. Where that layer keeps a
+// rounded copy, φ'(z) takes the place of z, from the exponentials that φ(z) needs anyway.
 Tensor linear_with(const char* name, const Pointwise* f, const Tensor& x, const Tensor& weight, const Tensor& bias,
                    const Tensor& residual, Where where) {
   const Op op(name, where);

@@ -22,10 +22,19 @@ Tensor random_matrix(int64_t rows, int64_t columns) {
   return randn({rows, columns}, random);
 }
 
+// As a step has it: packed where its shards share it.
+Factor weight_factor(int64_t out, int64_t in, Precision precision, bool in_shards) {
+  const Tensor w = random_matrix(out, in);
+  if (!in_shards || !worth_packing(precision, out, in)) return Factor(w, precision);
+  const PackedMatrix packed(out, in);
+  for (int64_t i = 0; i < packed.panel_count(); ++i) packed.pack(w.data(), i);
+  return Factor(packed);
+}
+
 // y = x·wᵀ, dx = dy·w, dw = dyᵀ·x: the three products of a linear layer.
-double linear_floor(int64_t rows, int64_t in, int64_t out, Precision precision, double seconds) {
+double linear_floor(int64_t rows, int64_t in, int64_t out, Precision precision, bool in_shards, double seconds) {
   const Factor x(random_matrix(rows, in), precision);
-  const Factor w(random_matrix(out, in), precision);
+  const Factor w = weight_factor(out, in, precision, in_shards);
   const Factor dy(random_matrix(rows, out), precision);
   Tensor y = Tensor::zeros({rows, out});
   Tensor dx = Tensor::zeros({rows, in});
@@ -95,13 +104,14 @@ double attention_floor_in_bf16(const Workload& w, double seconds) {
 
 }  // namespace
 
-double gemm_floor(const Workload& w, tape::Precision precision, double seconds) {
+double gemm_floor(const Workload& w, tape::Precision precision, bool in_shards, double seconds) {
   const std::vector<LinearLayer> layers = linear_layers(w);
   const double share = seconds / static_cast<double>(layers.size() + 1);
   const auto of_attention = precision == Precision::bf16 ? attention_floor_in_bf16 : attention_floor;
   double floor = static_cast<double>(w.model.layers) * of_attention(w, share);
   for (const LinearLayer& layer : layers)
-    floor += static_cast<double>(layer.count) * linear_floor(w.tokens(), layer.in, layer.out, precision, share);
+    floor +=
+        static_cast<double>(layer.count) * linear_floor(w.tokens(), layer.in, layer.out, precision, in_shards, share);
   return floor;
 }
 

@@ -9,8 +9,9 @@
 namespace bench {
 
 /// Milliseconds of all matrix products of a step alone, on matrices of their shapes, with this library's own GEMM over
-/// all threads; attention's, which are small, as single-threaded calls of the causal half, shared out.
-double gemm_floor(const Workload& workload, tape::Precision precision, double seconds);
+/// all threads; attention's, which are small, as single-threaded calls of the causal half, shared out. With
+/// `in_shards` weights are packed already where shards pack them.
+double gemm_floor(const Workload& workload, tape::Precision precision, bool in_shards, double seconds);
 
 /// Copies arrays of `megabytes` MiB with all threads (STREAM copy).
 class Copy {

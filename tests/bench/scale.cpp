@@ -105,7 +105,7 @@ Json threads_json(double seconds, bool quiet) {
     for (int count = 1; count <= most; count *= 2) {
       tape::set_threads(count);
       const double ms = measure(seconds, [&] { step(); }).median;
-      const double products = gemm_floor(w, tape::Precision::f32, seconds);
+      const double products = gemm_floor(w, tape::Precision::f32, false, seconds);
       if (count == 1) one = ms;
       if (count == 1) products_one = products;
       json["points"].push_back({{"workload", w.name},

@@ -23,6 +23,7 @@ class Step {
   /// is the mean of both.
   const std::vector<tape::OpProfile>& profile() const { return profile_; }
   double update_ms() const { return update_ms_; }
+  bool in_shards() const { return in_shards_; }
   /// Bytes of the parameters' values.
   double parameter_bytes() const;
 

@@ -50,7 +50,7 @@ Result run(const Workload& w, const Options& o) {
   r.parameters_mib = step.parameter_bytes() / (1 << 20);
   r.activations_mib = static_cast<double>(tape::pool_stats().peak_bytes_in_use) / (1 << 20) - 4 * r.parameters_mib;
   r.peak_mib = peak_memory();
-  if (o.floor) r.floor_ms = gemm_floor(w, o.precision, 2);
+  if (o.floor) r.floor_ms = gemm_floor(w, o.precision, step.in_shards(), 2);
   return r;
 }
 
