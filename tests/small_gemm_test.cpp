@@ -34,8 +34,8 @@ void check_products(Rounding rounded) {
               const Tensor a = random_tensor(shape_of(ta, m, k), 1);
               const Tensor b = random_tensor(shape_of(tb, k, n), 2);
               const Tensor before = beta == 0 ? Tensor::full({m, n}, NAN) : random_tensor({m, n}, 3);
-              std::vector<E> room(static_cast<std::size_t>(packed_size<E>(k, n)));
-              std::vector<E> left_room(static_cast<std::size_t>(left_size<E>(m, k)));
+              std::vector<E> room(static_cast<std::size_t>(packed_size<E>(k, n) + 1));  // none would be null
+              std::vector<E> left_room(static_cast<std::size_t>(left_size<E>(m, k) + 1));
               Tensor c = before.copy();
               small_gemm(real{0.5}, left(ta, matrix(a), left_room.data()), pack(tb, matrix(b), room.data()), beta,
                          {c.mutable_data(), m, n});
