@@ -2,14 +2,6 @@
 
 namespace tape::inline TAPE_ABI {
 
-namespace {
-
-int64_t panels_across(int64_t columns) {
-  return (columns + panel - 1) / panel;
-}
-
-}  // namespace
-
 PackedMatrix::PackedMatrix(int64_t rows, int64_t columns)
     : rows_(rows),
       columns_(columns),

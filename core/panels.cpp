@@ -149,7 +149,7 @@ Panels<E> pack(Transpose transposed, ConstMatrix b, E* room) {
   const bool turned = transposed == Transpose::yes;
   const int64_t rows = depth<E>(turned ? b.columns : b.rows);
   const int64_t columns = turned ? b.rows : b.columns;
-  for (int64_t i = 0; i * panel < columns; ++i) pack_panel(transposed, b, i, room);
+  for (int64_t i = 0; i < panels_across(columns); ++i) pack_panel(transposed, b, i, room);
   return {room, rows, rows * panel};
 }
 

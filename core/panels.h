@@ -26,10 +26,15 @@ constexpr int64_t depth(int64_t summed) {
   return (summed + numbers_in<E> - 1) / numbers_in<E>;
 }
 
+/// Panels of a matrix with so many columns.
+constexpr int64_t panels_across(int64_t columns) {
+  return (columns + panel - 1) / panel;
+}
+
 /// E's in a packed matrix of `summed` rows.
 template <class E>
 constexpr int64_t packed_size(int64_t summed, int64_t columns) {
-  return depth<E>(summed) * ((columns + panel - 1) / panel * panel);
+  return depth<E>(summed) * panels_across(columns) * panel;
 }
 
 /// The second factor, all its rows or a part: panels of `panel` columns, one after the other, each with its rows (of

@@ -22,16 +22,11 @@ constexpr int64_t rows_of_bf16_tile = 1024;
 // C = A·B + beta·C in tiles that stay in the second-level cache, with their rows of A, until the epilogue is done.
 void multiply_packed(const Left<bf16_pair>& a, const Panels<bf16_pair>& b, real beta, MutableMatrix c,
                      const Epilogue& epilogue) {
-  constexpr int64_t most_rows = 128;
-  constexpr int64_t most_columns = 32 * panel;
-  const int64_t across = (c.columns + most_columns - 1) / most_columns;
-  const int64_t down = (c.rows + most_rows - 1) / most_rows;
-  parallel_tasks(down * across, 0, [&](int64_t task, real*) {
-    const int64_t row = task / across * most_rows;
-    const int64_t column = task % across * most_columns;
-    const Tile tile{row, column, std::min(most_rows, c.rows - row), std::min(most_columns, c.columns - column)};
-    small_gemm(1, a.from_row(row), b.from_column(column), beta,
-               {c.data + row * c.ld + column, tile.rows, tile.columns, c.ld});
+  const TileGrid grid = TileGrid::of(c.rows, c.columns, 128, 32 * panel);
+  parallel_tasks(grid.count(), 0, [&](int64_t i, real*) {
+    const Tile tile = grid[i];
+    small_gemm(1, a.from_row(tile.row), b.from_column(tile.column), beta,
+               {c.data + tile.row * c.ld + tile.column, tile.rows, tile.columns, c.ld});
     finish(epilogue, tile, c);
   });
 }

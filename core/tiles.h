@@ -33,6 +33,17 @@ class TileGrid {
     across_ = divide_up(n, columns_);
   }
 
+  /// Tiles of `rows` rows and `columns` columns.
+  static TileGrid of(int64_t m, int64_t n, int64_t rows, int64_t columns) {
+    TileGrid grid;
+    grid.m_ = m;
+    grid.n_ = n;
+    grid.rows_ = rows;
+    grid.columns_ = columns;
+    grid.across_ = divide_up(n, columns);
+    return grid;
+  }
+
   int64_t count() const { return divide_up(m_, rows_) * across_; }
   Tile operator[](int64_t i) const {
     const int64_t row = i / across_ * rows_;
@@ -47,7 +58,9 @@ class TileGrid {
     return std::max<int64_t>(divide_up(divide_up(n, parts), 16) * 16, 16);
   }
 
-  int64_t m_, n_;
+  TileGrid() = default;
+
+  int64_t m_ = 0, n_ = 0;
   int64_t rows_ = 0, columns_ = 0;  // of a tile
   int64_t across_ = 0;              // tiles beside each other
 };

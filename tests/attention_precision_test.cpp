@@ -107,19 +107,17 @@ HeadResults head_results(const Grid& q, const Grid& k, const Grid& v, const Grid
           product(1, transposed(weights), dout)};
 }
 
-struct Results {
-  std::vector<Tensor> all;  // out, dq, dk, dv
-};
+using Results = std::vector<Tensor>;  // out, dq, dk, dv
 
 Results twin(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& dout, const Sizes& n, bool causal) {
-  Results r{{dout.copy(), q.copy(), k.copy(), v.copy()}};
+  Results r{dout.copy(), q.copy(), k.copy(), v.copy()};
   for (int64_t h = 0; h < n.heads; ++h) {
     const auto part = [&](const Tensor& x) { return head_of(x, h, n.head_size); };
     const HeadResults results = head_results(part(q), part(k), part(v), part(dout), causal);
-    put_head(results.out, r.all[0], h);
-    put_head(results.dq, r.all[1], h);
-    put_head(results.dk, r.all[2], h);
-    put_head(results.dv, r.all[3], h);
+    put_head(results.out, r[0], h);
+    put_head(results.dq, r[1], h);
+    put_head(results.dk, r[2], h);
+    put_head(results.dv, r[3], h);
   }
   return r;
 }
@@ -127,7 +125,7 @@ Results twin(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& do
 Results fused(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& dout, const AttentionOptions& options) {
   const ValueAndGradients r =
       differentiate([&](const Inputs& x) { return attention(x[0], x[1], x[2], options); }, {q, k, v}, dout);
-  return {{r.value, r.gradients[0], r.gradients[1], r.gradients[2]}};
+  return {r.value, r.gradients[0], r.gradients[1], r.gradients[2]};
 }
 
 }  // namespace
@@ -151,15 +149,15 @@ TEST_CASE("Attention in bf16 multiplies rounded numbers, and computes softmax wi
       const Results expected = twin(q, k, v, dout, n, causal);
       options.precision = Precision::bf16_emulated;
       const Results emulated = fused(q, k, v, dout, options);
-      for (std::size_t i = 0; i < low.all.size(); ++i) {
+      for (std::size_t i = 0; i < low.size(); ++i) {
         INFO("out, dq, dk, dv: number " << i);
-        CHECK(same_bits(emulated.all[i], low.all[i]));
+        CHECK(same_bits(emulated[i], low[i]));
         if (n.queries == 1) {  // which is computed in f32
-          CHECK(same_bits(low.all[i], exact.all[i]));
+          CHECK(same_bits(low[i], exact[i]));
           continue;
         }
-        CHECK(difference(low.all[i], expected.all[i], 1e-3) < 4e-4);
-        CHECK(difference(low.all[i], exact.all[i], 1e-3) > 1e-3);
+        CHECK(difference(low[i], expected[i], 1e-3) < 4e-4);
+        CHECK(difference(low[i], exact[i], 1e-3) > 1e-3);
       }
     }
   }
@@ -177,7 +175,7 @@ TEST_CASE("In bf16, too, keys that are hidden count for nothing", "[precision]")
     const Results before = fused(q, k, v, dout, options);
     for (int64_t i = keys * 10; i < k.size(); ++i) k.mutable_data()[i] = v.mutable_data()[i] = 1e4F;
     const Results after = fused(q, k, v, dout, options);
-    for (std::size_t i = 0; i < before.all.size(); ++i) CHECK(same_bits(before.all[i], after.all[i]));
+    for (std::size_t i = 0; i < before.size(); ++i) CHECK(same_bits(before[i], after[i]));
   }
 }
 

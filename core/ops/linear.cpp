@@ -22,19 +22,19 @@ Factor weight_factor(const Tensor& weight, Precision precision) {
   return shard->weights().of(weight.leaf());
 }
 
-// What backward knows of an activation: z of z = x·Wᵀ + b, or φ'(z).
+// What backward knows of an activation.
 struct Activated {
-  const Pointwise* f = nullptr;  // null without one
-  Tensor z = {}, slope = {};
+  const Pointwise* f = nullptr;
+  Tensor saved = {};  // z of z = x·Wᵀ + b with f, φ'(z) without it; null where there is no activation
 
-  explicit operator bool() const { return f; }
+  explicit operator bool() const { return static_cast<bool>(saved); }
   /// dz_i = dy_i·φ'(z_i) for the n numbers from `at` on.
   void gradient(const real* dy, int64_t at, real* dz, int64_t n) const {
-    if (z) {
-      f->gradient(dy, z.data() + at, dz, n);
+    const real* const s = saved.data() + at;
+    if (f) {
+      f->gradient(dy, s, dz, n);
       return;
     }
-    const real* const s = slope.data() + at;
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) dz[i] = dy[i] * s[i];
   }
@@ -111,9 +111,7 @@ Tensor linear_with(const char* name, const Pointwise* f, const Tensor& x, const 
             .activated = y.mutable_data()});
   const Cost cost{.flops = 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out)};
   // What is not needed any more goes before there is more: this is where a step takes the most memory.
-  auto backward = [activated = !f            ? Activated()
-                               : keeps_slope ? Activated{.f = f, .slope = z}
-                                             : Activated{.f = f, .z = z},
+  auto backward = [activated = Activated{.f = keeps_slope ? nullptr : f, .saved = f ? z : Tensor()},
                    x = precision == Precision::f32 ? Saved(x) : Saved(),
                    rounded = precision == Precision::f32 ? std::optional<Factor>() : left, right, rows,
                    out](Backward& b) mutable {
