@@ -8,8 +8,10 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 
+#include <tape/core/helper.h>
 #include <tape/core/real.h>
 #include <tape/core/storage.h>
 
@@ -52,21 +54,26 @@ constexpr int64_t elementwise_grain = 8192;
 template <class Body>
 void parallel_for(int64_t n, int64_t grain, Body&& body) {
   const int64_t blocks = (n + grain - 1) / grain;
-  const auto team = static_cast<int>(std::min<int64_t>(blocks, omp_in_parallel() ? 1 : omp_get_max_threads()));
-  if (team <= 1) {
-    const FlushDenormals flush;
-    if (n > 0) body(int64_t{0}, n);
-    return;
-  }
+  const auto compute = [&](int64_t first, int64_t count) {
+    const auto team = static_cast<int>(std::min<int64_t>(count, omp_in_parallel() ? 1 : omp_get_max_threads()));
+    if (team <= 1) {
+      const FlushDenormals flush;
+      if (count > 0) body(first * grain, std::min((first + count) * grain, n));
+      return;
+    }
 #pragma omp parallel num_threads(team)
-  {
-    const FlushDenormals flush;
-    const int64_t size = omp_get_num_threads();
-    const int64_t me = omp_get_thread_num();
-    const int64_t begin = blocks * me / size * grain;
-    const int64_t end = std::min(blocks * (me + 1) / size * grain, n);
-    if (begin < end) body(begin, end);
-  }
+    {
+      const FlushDenormals flush;
+      const int64_t size = omp_get_num_threads();
+      const int64_t me = omp_get_thread_num();
+      const int64_t begin = (first + count * me / size) * grain;
+      const int64_t end = std::min((first + count * (me + 1) / size) * grain, n);
+      if (begin < end) body(begin, end);
+    }
+  };
+  const int64_t half = blocks / 2;
+  if (half > 0 && Helper::share([&](bool other) { other ? compute(half, blocks - half) : compute(0, half); })) return;
+  compute(0, blocks);
 }
 
 /// y[i] += x[i] for 0 ≤ i < n.
@@ -80,21 +87,25 @@ inline void add(real* y, const real* x, int64_t n) {
 /// scratch_size numbers that belong to the calling thread, not initialised. The body must not throw.
 template <class Body>
 void parallel_tasks(int64_t tasks, int64_t scratch_size, Body&& body) {
-  const auto team = static_cast<int>(std::min<int64_t>(tasks, omp_in_parallel() ? 1 : omp_get_max_threads()));
-  const int64_t stride = (scratch_size + 63) / 64 * 64 + 64;  // threads never share a cache line
-  const Storage memory = Storage::of<real>(stride * std::max(team, 1));
-  if (team <= 1) {
-    const FlushDenormals flush;
-    for (int64_t task = 0; task < tasks; ++task) body(task, memory.as<real>());
-    return;
-  }
+  std::atomic<int64_t> next = 0;
+  const auto compute = [&] {
+    const auto team = static_cast<int>(std::min<int64_t>(tasks, omp_in_parallel() ? 1 : omp_get_max_threads()));
+    const int64_t stride = (scratch_size + 63) / 64 * 64 + 64;  // threads never share a cache line
+    const Storage memory = Storage::of<real>(stride * std::max(team, 1));
+    const auto take = [&](int64_t thread) {
+      const FlushDenormals flush;
+      real* const scratch = memory.as<real>() + stride * thread;
+      for (int64_t task = next++; task < tasks; task = next++) body(task, scratch);
+    };
+    if (team <= 1) {
+      take(0);
+      return;
+    }
 #pragma omp parallel num_threads(team)
-  {
-    const FlushDenormals flush;
-    real* scratch = memory.as<real>() + stride * omp_get_thread_num();
-#pragma omp for schedule(dynamic)
-    for (int64_t task = 0; task < tasks; ++task) body(task, scratch);
-  }
+    take(omp_get_thread_num());
+  };
+  if (tasks > 1 && Helper::share([&](bool) { compute(); })) return;
+  compute();
 }
 
 /// Sum over 0…n of what block_sum(begin, end) returns for each block of `grain`, added in order, in double.

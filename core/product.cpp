@@ -85,7 +85,7 @@ void multiply_prepared(onednn::Element element, Transpose ta, const void* a, int
                        int64_t ldb, int64_t k, real beta, MutableMatrix c, const Epilogue& epilogue) {
   if (c.rows == 0 || c.columns == 0) return;
   const auto size = static_cast<int64_t>(element == onednn::Element::bf16 ? sizeof(bf16) : sizeof(float));
-  constexpr int64_t large = int64_t{1} << 27;  // a shard's product that threads lent to it can share
+  constexpr int64_t large = int64_t{1} << 27;  // a shard's product that is worth sharing with one that has ended
   const bool shared = !ShardScope::current() || c.rows * c.columns * k >= large;
   const TileGrid grid(c.rows, c.columns, rows_of_bf16_tile, shared);
   // Those on the lower and on the right border may be smaller.

@@ -2,7 +2,6 @@
 // rounded weights. Known to Tape, Shards and linear layers alone.
 #pragma once
 
-#include <atomic>
 #include <mutex>
 #include <vector>
 
@@ -17,25 +16,32 @@ class Tape;
 /// The meeting point of the shards: it pairs the gradients that both have for a parameter.
 class ShardGradients {
  public:
-  /// Takes a shard's complete gradient of a parameter. The second one to come for it is summed with the first, and
-  /// their sum is set or added; a + b has the same bits as b + a. From any thread.
+  /// Takes a shard's complete gradient of a parameter. When both have come their sum is set or added: by the shard that
+  /// is ahead, when it comes with its next one; a + b has the same bits as b + a. From any thread.
   void give(const LeafPtr& leaf, Storage gradient);
-  /// What came for a parameter once is all there is: sets or adds it. To be called when the shards have ended.
+  /// Sums what is left, over all threads. What came for a parameter once is all there is: sets or adds it. To be called
+  /// when the shards have ended.
   void finish();
-  /// Forgets what has come once.
+  /// Forgets what has not been summed.
   void drop();
 
  private:
+  struct Pair {
+    LeafPtr leaf;
+    Storage first, second;
+  };
+  static void sum(std::vector<Pair> pairs);
+
   std::mutex mutex_;
   std::vector<LeafPtr> waiting_;  // parameters whose first gradient came; a second may have come since
+  std::vector<Pair> pairs_;       // to be summed
 };
 
 /// While it lives, a tape on this thread gives the gradients of parameters to `gradients`, and linear layers take
 /// rounded weights from `weights`.
 class ShardScope {
  public:
-  /// `threads` is how many this thread may use; it rises when the other shard has ended.
-  ShardScope(ShardGradients& gradients, RoundedWeights& weights, const std::atomic<int>& threads);
+  ShardScope(ShardGradients& gradients, RoundedWeights& weights);
   ~ShardScope();
   ShardScope(const ShardScope&) = delete;
   ShardScope& operator=(const ShardScope&) = delete;
@@ -46,8 +52,6 @@ class ShardScope {
   /// too. Throws Error after end(): what was handed over as complete would not have been.
   bool begin(Tape& tape, Where where);
   void end();
-  /// Uses the threads that the other shard has left, if it has.
-  void use_lent_threads() const;
   /// The tape that is being unwound.
   Tape& tape() const { return *tape_; }
   ShardGradients& gradients() const { return gradients_; }
@@ -56,7 +60,6 @@ class ShardScope {
  private:
   ShardGradients& gradients_;
   RoundedWeights& weights_;
-  const std::atomic<int>& threads_;
   Tape* tape_ = nullptr;
   bool ended_ = false;
 };

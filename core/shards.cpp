@@ -3,7 +3,6 @@
 #include <omp.h>
 
 #include <array>
-#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include <tape/core/error.h>
+#include <tape/core/helper.h>
 #include <tape/core/parallel.h>
 #include <tape/core/shard_gradients.h>
 
@@ -31,34 +31,45 @@ void set_or_add(Leaf& leaf, Storage gradient) {
 }  // namespace
 
 void ShardGradients::give(const LeafPtr& leaf, Storage gradient) {
-  Storage first;
+  std::vector<Pair> pairs;
   {
     const std::lock_guard lock(mutex_);
-    if (!leaf->shard_gradient) {
+    if (leaf->shard_gradient) {
+      pairs_.push_back({leaf, std::exchange(leaf->shard_gradient, {}), std::move(gradient)});
+      constexpr std::size_t many = 16;  // they take memory, and the other shard may have ended
+      if (pairs_.size() < many) return;
+    } else {
       leaf->shard_gradient = std::move(gradient);
       waiting_.push_back(leaf);
-      return;
     }
-    first = std::move(leaf->shard_gradient);
+    pairs.swap(pairs_);
   }
-  add(gradient.as<real>(), first.as<real>(), leaf->size());
-  set_or_add(*leaf, std::move(gradient));
+  sum(std::move(pairs));
+}
+
+void ShardGradients::sum(std::vector<Pair> pairs) {
+  for (auto& [leaf, first, second] : pairs) {
+    add(first.as<real>(), second.as<real>(), leaf->size());
+    second = {};
+    set_or_add(*leaf, std::move(first));
+  }
 }
 
 void ShardGradients::finish() {
+  sum(std::move(pairs_));
   for (const LeafPtr& leaf : waiting_) {
     if (leaf->shard_gradient) set_or_add(*leaf, std::exchange(leaf->shard_gradient, {}));
   }
-  waiting_.clear();
+  drop();
 }
 
 void ShardGradients::drop() {
   for (const LeafPtr& leaf : waiting_) leaf->shard_gradient = {};
   waiting_.clear();
+  pairs_.clear();
 }
 
-ShardScope::ShardScope(ShardGradients& gradients, RoundedWeights& weights, const std::atomic<int>& threads)
-    : gradients_(gradients), weights_(weights), threads_(threads) {
+ShardScope::ShardScope(ShardGradients& gradients, RoundedWeights& weights) : gradients_(gradients), weights_(weights) {
   current_scope = this;
 }
 ShardScope::~ShardScope() {
@@ -74,10 +85,6 @@ bool ShardScope::begin(Tape& tape, Where where) {
   tape_ = &tape;
   return true;
 }
-void ShardScope::use_lent_threads() const {
-  const int threads = threads_.load(std::memory_order_relaxed);
-  if (threads > tape::threads()) set_threads(threads);
-}
 void ShardScope::end() {
   tape_ = nullptr;
   ended_ = true;
@@ -88,25 +95,32 @@ struct Shards::State {
   ShardGradients gradients;
   RoundedWeights weights;
   std::array<std::exception_ptr, count> errors;
-  std::array<int, count> own_threads = {};           // of each shard
-  std::array<std::atomic<int>, count> threads = {};  // that it may use: the other's, too, when that has ended
+  std::array<Helper, count> helpers;    // of each shard: the other, when that has ended
+  std::array<int, count> threads = {};  // of each shard
   std::mutex mutex;
   std::condition_variable changed;
   const std::function<void(int)>* work = nullptr;  // for the thread; null when it has none
   bool ending = false;
   std::thread thread;
 
-  // A shard that has ended lends its threads to the other: processors are not always equally fast.
   void compute(const std::function<void(int)>& body, int shard) {
     const auto own = static_cast<std::size_t>(shard);
-    set_threads(own_threads[own]);
+    set_threads(threads[own]);
     try {
-      const ShardScope scope(gradients, weights, threads[own]);
+      const ShardScope scope(gradients, weights);
+      const Helper::Scope helped(helpers[own]);
       body(shard);
     } catch (...) {
       errors[own] = std::current_exception();
     }
-    threads[1 - own] += own_threads[own];
+  }
+
+  // A shard that has ended helps the other: processors are not always equally fast.
+  void compute_and_help(const std::function<void(int)>& body, int shard) {
+    compute(body, shard);
+    const auto own = static_cast<std::size_t>(shard);
+    helpers[own].close();
+    helpers[1 - own].help();
   }
 
   void serve() {
@@ -116,17 +130,11 @@ struct Shards::State {
       if (ending) return;
       const std::function<void(int)>& body = *work;
       lock.unlock();
-      compute(body, 1);
+      compute_and_help(body, 1);
       lock.lock();
       work = nullptr;
       changed.notify_all();
     }
-  }
-
-  void give_threads(int first, int second) {
-    own_threads = {first, second};
-    threads[0] = first;
-    threads[1] = second;
   }
 
   void compute_both(const std::function<void(int)>& body) {
@@ -134,11 +142,12 @@ struct Shards::State {
     {
       const std::lock_guard lock(mutex);
       if (!thread.joinable()) thread = std::thread([this] { serve(); });
-      give_threads(all - all / 2, all / 2);
+      threads = {all - all / 2, all / 2};
+      for (Helper& helper : helpers) helper.open();
       work = &body;
     }
     changed.notify_all();
-    compute(body, 0);
+    compute_and_help(body, 0);
     set_threads(all);
     std::unique_lock lock(mutex);
     changed.wait(lock, [this] { return !work; });
@@ -166,7 +175,7 @@ void Shards::run(const std::function<void(int)>& body, bool in_turn) {
   if (in_turn || threads() == 1) {
     const int all = threads();
     for (int shard = 0; shard < count; ++shard) {
-      state_->give_threads(all, all);
+      state_->threads = {all, all};
       state_->compute(body, shard);
     }
   } else {

@@ -24,9 +24,6 @@ double now_ms() {
   return Milliseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Numbers of a gradient from which on a shard takes threads lent to it: starting them costs the smaller W1 and W4 more.
-constexpr int64_t worth_sharing = int64_t{1} << 18;
-
 // y = dy, or y += dy.
 void set_or_add(real* y, const real* dy, int64_t n, bool accumulate) {
   if (accumulate) {
@@ -269,7 +266,6 @@ void Tape::backward(const Tensor& y, const Tensor& dy, Where where) {
     // Only closures that have run could ask for the output.
     if (output.cheap >= 0) State::destroy(s.cheap[static_cast<std::size_t>(output.cheap)]);
     if (output.gradient) {
-      if (shard && output.shape.size() >= worth_sharing) shard->use_lent_threads();
       const double start = now_ms();
       Storage gradient = output.keep ? output.gradient : std::exchange(output.gradient, {});
       Backward backward(*this, node, std::move(gradient));

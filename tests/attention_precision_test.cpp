@@ -179,6 +179,53 @@ TEST_CASE("In bf16, too, keys that are hidden count for nothing", "[precision]")
   }
 }
 
+// These forms change scores, weights or their gradients where the plain form rounds them as it computes them.
+TEST_CASE("All forms of attention in bf16 are near those in f32", "[precision]") {
+  const int64_t time = 75;
+  const Ids segments = Ids::from({1, time}, std::vector<int32_t>(static_cast<std::size_t>(time), 3));
+  const std::vector<std::pair<const char*, AttentionOptions>> forms{
+      {"window", {.heads = 4, .causal = true, .window = 9}},
+      {"window on both sides", {.heads = 4, .window = 20}},
+      {"ALiBi", {.heads = 4, .causal = true, .alibi = true}},
+      {"cap", {.heads = 4, .causal = true, .softcap = 0.5}},
+      {"relative bias", {.heads = 4, .causal = true, .relative_bias = random_tensor({8, 4}, 5)}},
+      {"shared key heads", {.heads = 4, .kv_heads = 2, .causal = true}},
+      {"segments", {.heads = 4, .segments = segments}},
+      {"dropout", {.heads = 4, .causal = true, .dropout = 0.3}}};
+  for (const auto& [name, form] : forms) {
+    INFO(name);
+    AttentionOptions options = form;
+    const int64_t key_width = options.kv_heads > 0 ? 20 : 40;
+    const Tensor q = random_tensor({1, time, 40}, 1, -3, 3);
+    const Tensor k = random_tensor({1, time, key_width}, 2);
+    const Tensor v = random_tensor({1, time, key_width}, 3);
+    const Tensor dout = random_tensor(q.shape(), 4);
+    const auto results = [&](Precision p) {
+      options.precision = p;
+      const auto f = [&](const Inputs& x) {
+        AttentionOptions with = options;
+        if (with.relative_bias) with.relative_bias = x[3];
+        Random random(Seed{1}, 0);
+        return attention(x[0], x[1], x[2], with, &random);
+      };
+      Inputs inputs{q, k, v};
+      if (options.relative_bias) inputs.push_back(options.relative_bias);
+      ValueAndGradients r = differentiate(f, inputs, dout);
+      r.gradients.push_back(r.value);
+      return r.gradients;
+    };
+    const std::vector<Tensor> exact = results(Precision::f32);
+    const std::vector<Tensor> low = results(Precision::bf16);
+    const std::vector<Tensor> emulated = results(Precision::bf16_emulated);
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+      INFO("result " << i);
+      CHECK(same_bits(low[i], emulated[i]));
+      CHECK(difference(low[i], exact[i], 1e-3) < 3e-2);
+      CHECK_FALSE(same_bits(low[i], exact[i]));
+    }
+  }
+}
+
 TEST_CASE("The precision of a layer reaches its attention", "[precision]") {
   const nn::AttentionConfig config{.width = 16, .heads = 2};
   const nn::SelfAttention self(config, {});

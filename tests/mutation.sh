@@ -117,6 +117,7 @@ mutate "Attention weights: a cap after the biases" nn/attention_weights.cpp '   
           score += bias(o, n, b, h, t, s);' '          score += bias(o, n, b, h, t, s);
           if (o.softcap > 0) score = o.softcap * std::tanh(score / o.softcap);'
 mutate "Attention in bf16: a single query's gradients from other scores than its output" core/ops/attention_kernel.cpp '|| p.queries == 1;' ';'
+mutate "Attention in bf16: dropout forgotten in backward" core/ops/attention_kernel.cpp 'numbers_in<E> == 2 && p.dropout == 0 &&' 'numbers_in<E> == 2 &&'
 mutate "bf16: an activation keeps its value for its slope" core/ops/activation.cpp 'const real derivative = slope(x[i]);' 'const real derivative = f(x[i]);'
 mutate "Encoder-decoder: the decoder reads the source's padding" nn/encoder_decoder.cpp 'where), mask};' 'where), {}};'
 mutate "ReZero: starts at 1" $scheme '{LearnedGain::Kind::factor, 0}' '{LearnedGain::Kind::factor, 1}'
