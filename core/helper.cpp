@@ -3,7 +3,6 @@
 #include <omp.h>
 
 #include <thread>
-#include <utility>
 
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -58,8 +57,9 @@ void Helper::help() {
   helps_.store(true, std::memory_order_relaxed);
   Patience patience;
   while (!closed_.load(std::memory_order_acquire)) {
-    Progress expected = Progress::posted;
-    if (!progress_.compare_exchange_strong(expected, Progress::begun, std::memory_order_acquire)) {
+    Progress expected = progress_.load(std::memory_order_relaxed);
+    if (expected != Progress::posted ||
+        !progress_.compare_exchange_strong(expected, Progress::begun, std::memory_order_acquire)) {
       patience.wait();
       continue;
     }

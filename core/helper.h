@@ -9,9 +9,9 @@
 
 namespace tape::inline TAPE_ABI {
 
-class Helper {
+class alignas(64) Helper {
  public:
-  /// Before anyone helps.
+  /// To be called while nobody helps or shares.
   void open();
   /// Helps on the calling thread until close(), or returns at once after it.
   void help();
@@ -19,7 +19,8 @@ class Helper {
   void close() { closed_.store(true, std::memory_order_release); }
 
   /// Calls work(false) on this thread and work(true) on one that helps it, at the same time; on this thread too if that
-  /// one did not begin in time. Returns false, without a call, if none helps. Throws what either threw.
+  /// one did not begin in time. Returns false, without a call, if none helps. Throws what work(false) threw, after
+  /// which work(true) may be left out, or what work(true) threw.
   template <class Work>
   static bool share(const Work& work) {
     Helper* const helper = waiting();
@@ -29,7 +30,7 @@ class Helper {
     return true;
   }
 
-  /// While it lives, loops of this thread may be shared with whom helps with `helper`.
+  /// While it lives, loops of this thread may be shared with whoever helps with `helper`.
   class Scope {
    public:
     explicit Scope(Helper& helper);
@@ -51,7 +52,7 @@ class Helper {
   std::atomic<bool> helps_ = false;
   std::atomic<bool> closed_ = true;
   std::atomic<Progress> progress_ = Progress::none;
-  Job* job_ = nullptr;    // while there is progress
+  Job* job_ = nullptr;    // valid while progress_ is not none
   bool sharing_ = false;  // a loop inside a shared one is not shared again
 };
 

@@ -71,9 +71,16 @@ void parallel_for(int64_t n, int64_t grain, Body&& body) {
       if (begin < end) body(begin, end);
     }
   };
-  const int64_t half = blocks / 2;
-  if (half > 0 && Helper::share([&](bool other) { other ? compute(half, blocks - half) : compute(0, half); })) return;
-  compute(0, blocks);
+  // In a shard: parts of it go to the other shard's threads, if that has ended. They may be more or fewer.
+  const int64_t parts = std::min<int64_t>(blocks, 8);
+  std::atomic<int64_t> next = 0;
+  const auto share = [&](bool) {
+    for (int64_t part = next++; part < parts; part = next++) {
+      const int64_t first = blocks * part / parts;
+      compute(first, blocks * (part + 1) / parts - first);
+    }
+  };
+  if (parts < 2 || !Helper::share(share)) compute(0, blocks);
 }
 
 /// y[i] += x[i] for 0 ≤ i < n.
@@ -88,7 +95,8 @@ inline void add(real* y, const real* x, int64_t n) {
 template <class Body>
 void parallel_tasks(int64_t tasks, int64_t scratch_size, Body&& body) {
   std::atomic<int64_t> next = 0;
-  const auto compute = [&] {
+  const auto compute = [&](bool /*other*/) {
+    if (next >= tasks) return;
     const auto team = static_cast<int>(std::min<int64_t>(tasks, omp_in_parallel() ? 1 : omp_get_max_threads()));
     const int64_t stride = (scratch_size + 63) / 64 * 64 + 64;  // threads never share a cache line
     const Storage memory = Storage::of<real>(stride * std::max(team, 1));
@@ -104,8 +112,7 @@ void parallel_tasks(int64_t tasks, int64_t scratch_size, Body&& body) {
 #pragma omp parallel num_threads(team)
     take(omp_get_thread_num());
   };
-  if (tasks > 1 && Helper::share([&](bool) { compute(); })) return;
-  compute();
+  if (tasks < 2 || !Helper::share(compute)) compute(false);
 }
 
 /// Sum over 0…n of what block_sum(begin, end) returns for each block of `grain`, added in order, in double.

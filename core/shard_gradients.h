@@ -17,7 +17,8 @@ class Tape;
 class ShardGradients {
  public:
   /// Takes a shard's complete gradient of a parameter. When both have come their sum is set or added: by the shard that
-  /// is ahead, when it comes with its next one; a + b has the same bits as b + a. From any thread.
+  /// is ahead, when it comes with its next one, or by the one behind when many wait; a + b has the same bits as b + a.
+  /// From any thread.
   void give(const LeafPtr& leaf, Storage gradient);
   /// Sums what is left, over all threads. What came for a parameter once is all there is: sets or adds it. To be called
   /// when the shards have ended.
@@ -30,7 +31,7 @@ class ShardGradients {
     LeafPtr leaf;
     Storage first, second;
   };
-  static void sum(std::vector<Pair> pairs);
+  void sum_pairs();
 
   std::mutex mutex_;
   std::vector<LeafPtr> waiting_;  // parameters whose first gradient came; a second may have come since

@@ -31,7 +31,6 @@ void set_or_add(Leaf& leaf, Storage gradient) {
 }  // namespace
 
 void ShardGradients::give(const LeafPtr& leaf, Storage gradient) {
-  std::vector<Pair> pairs;
   {
     const std::lock_guard lock(mutex_);
     if (leaf->shard_gradient) {
@@ -42,21 +41,27 @@ void ShardGradients::give(const LeafPtr& leaf, Storage gradient) {
       leaf->shard_gradient = std::move(gradient);
       waiting_.push_back(leaf);
     }
-    pairs.swap(pairs_);
   }
-  sum(std::move(pairs));
+  sum_pairs();
 }
 
-void ShardGradients::sum(std::vector<Pair> pairs) {
-  for (auto& [leaf, first, second] : pairs) {
-    add(first.as<real>(), second.as<real>(), leaf->size());
-    second = {};
-    set_or_add(*leaf, std::move(first));
+void ShardGradients::sum_pairs() {
+  for (;;) {
+    Pair pair;
+    {
+      const std::lock_guard lock(mutex_);
+      if (pairs_.empty()) return;
+      pair = std::move(pairs_.back());
+      pairs_.pop_back();
+    }
+    add(pair.first.as<real>(), pair.second.as<real>(), pair.leaf->size());
+    pair.second = {};
+    set_or_add(*pair.leaf, std::move(pair.first));
   }
 }
 
 void ShardGradients::finish() {
-  sum(std::move(pairs_));
+  sum_pairs();
   for (const LeafPtr& leaf : waiting_) {
     if (leaf->shard_gradient) set_or_add(*leaf, std::exchange(leaf->shard_gradient, {}));
   }
@@ -143,7 +148,6 @@ struct Shards::State {
       const std::lock_guard lock(mutex);
       if (!thread.joinable()) thread = std::thread([this] { serve(); });
       threads = {all - all / 2, all / 2};
-      for (Helper& helper : helpers) helper.open();
       work = &body;
     }
     changed.notify_all();
@@ -171,6 +175,7 @@ void Shards::run(const std::function<void(int)>& body, bool in_turn) {
   // Before the state is touched: the other shard may be calling too.
   if (ShardScope::current()) throw Error("Shards::run: inside a shard, which can not be cut again");
   state_->errors = {};
+  for (Helper& helper : state_->helpers) helper.open();
   state_->weights.begin_step();
   if (in_turn || threads() == 1) {
     const int all = threads();

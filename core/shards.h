@@ -42,12 +42,13 @@ class Shards {
   Shards& operator=(const Shards&) = delete;
 
   /// Calls body(0) and body(1), at the same time where two threads or more are to be used: each then has half of them.
-  /// The one that has ended takes a part of the other's loops. Each call unwinds at most one tape. The gradients of its
-  /// parameters are kept apart until they are complete; then those of both calls are summed and set or added as usual:
-  /// the result depends neither on the number of threads nor on who comes first. A parameter that one call alone
-  /// reaches gets that gradient. What a call throws is thrown here after both have ended, that of the first call first;
-  /// gradients that were complete may then have arrived. With `in_turn` one call follows the other on the calling
-  /// thread, to the same bits: for a Probe, which sees its own thread alone. Must not be called inside a parallel loop.
+  /// The one that has ended takes parts of the other's loops, and keeps its processor busy until that has ended too.
+  /// Each call unwinds at most one tape. The gradients of its parameters are kept apart until they are complete; then
+  /// those of both calls are summed and set or added as usual: the result depends neither on the number of threads nor
+  /// on who comes first. A parameter that one call alone reaches gets that gradient. What a call throws is thrown here
+  /// after both have ended, that of the first call first; gradients that were complete may then have arrived. With
+  /// `in_turn` one call follows the other on the calling thread, to the same bits: for a Probe, which sees its own
+  /// thread alone. Must not be called inside a parallel loop.
   void run(const std::function<void(int shard)>& body, bool in_turn = false);
 
  private:

@@ -3,10 +3,12 @@
 #include <tape/core/helper.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -94,16 +96,43 @@ TEST_CASE("Who helps after the end returns at once, and a part that nobody began
 
 TEST_CASE("What a part throws is thrown by share, and the thread goes on helping", "[helper]") {
   const Team team;
-  for (const bool thrower : {false, true}) {
+  std::thread::id others;
+  for (const char* thrower : {"the own", "the other", "none"}) {
     std::atomic<bool> begun = false;
     const auto work = [&](bool other) {
+      if (other) others = std::this_thread::get_id();
       if (other) begun = true;
       if (!other) comes_true([&] { return begun.load(); });
-      if (other == thrower) throw std::runtime_error(other ? "the other" : "the own");
+      const std::string part = other ? "the other" : "the own";
+      if (part == thrower) throw std::runtime_error(part);
     };
-    CHECK_THROWS_WITH(Helper::share(work), thrower ? "the other" : "the own");
+    if (std::string("none") == thrower) {
+      CHECK(Helper::share(work));
+    } else {
+      CHECK_THROWS_WITH(Helper::share(work), thrower);
+    }
+    CHECK(others == team.other.get_id());
+    others = {};
   }
-  CHECK(Helper::share([](bool) {}));
+}
+
+TEST_CASE("Loops give a part to a thread that helps", "[helper]") {
+  const Team team;
+  std::array<std::thread::id, 2> threads_of;
+  std::atomic<int> begun = 0;
+  const auto note = [&](int64_t part) {
+    threads_of[static_cast<std::size_t>(part)] = std::this_thread::get_id();
+    ++begun;
+    comes_true([&] { return begun == 2; });
+  };
+  const auto check = [&] {
+    CHECK((threads_of[0] == team.other.get_id()) != (threads_of[1] == team.other.get_id()));
+    begun = 0;
+  };
+  parallel_for(6, 3, [&](int64_t begin, int64_t /*end*/) { note(begin / 3); });
+  check();
+  parallel_tasks(2, 0, [&](int64_t task, real*) { note(task); });
+  check();
 }
 
 TEST_CASE("Loops with a helper cover each index and each task once", "[helper]") {

@@ -152,12 +152,14 @@ TEST_CASE("A parameter that one shard alone reaches gets the gradient of that sh
 TEST_CASE("What a shard throws arrives, and the next run begins anew") {
   Case c(false);
   const Threads two(GENERATE(1, 2));
+  const bool late = GENERATE(false, true);  // when both have gradients
   const std::vector<Tensor> right = c.in_shards();
   for (const int failing : {0, 1}) {
     const std::string message = error_of([&] {
       c.shards.run([&](int s) {
-        if (s == failing) throw Error("no more paper");
+        if (s == failing && !late) throw Error("no more paper");
         backward(c.gpt, c.ids, c.target, 0, 3);
+        if (s == failing) throw Error("no more paper");
       });
     });
     CHECK(message == "no more paper");
@@ -210,6 +212,8 @@ TEST_CASE("A shard that has ended helps the other with its loops, to the same bi
     CHECK(same_bits(scale(gradient(early, false, helped), 2), both));
     CHECK(helped);
   }
+  shards.run([&](int) { helped = Helper::share([](bool) {}); }, true);
+  CHECK_FALSE(helped);
 }
 
 TEST_CASE("Shards pay for small models alone") {

@@ -115,7 +115,7 @@ struct HeadForward {
   real *shift, *factor, *tops;  // (T); tops may be null
 };
 
-// Of a block, in products of E's: scale·K·Qᵀ, and E·V with E = e^(score - shift), whose sums it returns. scores has
+// Of a block, in products of E's: scale·K·Qᵀ, and W·V with W = e^(score - shift), whose sums it returns. scores has
 // room for one key more.
 template <class E>
 struct Products {
@@ -357,7 +357,8 @@ void backward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<cons
   const int64_t distances = gradients.bias ? 2 * p.keys : 0;
   // Nothing happens to P and dS between softmax and products.
   const bool rounds_at_once = numbers_in<E> == 2 && p.dropout == 0 && p.softcap == 0 && !gradients.bias;
-  const int64_t room_size = 2 * keys_size + k_size + packed + 3 * left_scores + 2 * scores + slopes + distances;
+  const int64_t room_size =
+      2 * keys_size + k_size + packed + (rounds_at_once ? 3 : 1) * left_scores + 2 * scores + slopes + distances;
   parallel_tasks(p.batch * p.kv_heads, room_size, [&](int64_t task, real* scratch) {
     const int64_t b = task / p.kv_heads;
     const int64_t g = task % p.kv_heads;
@@ -377,7 +378,7 @@ void backward(const AttentionProblem& p, HeadsView<const real> q, HeadsView<cons
     real* const dbias = gradients.bias ? room.take(distances) : nullptr;
     const MutableMatrix dk_head = gradients.k.head(b, g, p.keys, p.head_size);
     const MutableMatrix dv_head = gradients.v.head(b, g, p.keys, p.head_size);
-    bool sets = true;  // the next block dK and dV, which none has written to
+    bool sets = true;  // the next block sets dK and dV, which nothing has been written to
     const auto begin_with_zeros = [&] {
       zero(dk_head);
       zero(dv_head);

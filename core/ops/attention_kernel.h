@@ -57,7 +57,8 @@ struct AttentionGradients {
   real* bias = nullptr;  ///< (B, H, buckets): each head's share of the learned table's gradient, if wanted
 };
 
-/// The gradients from dO and what forward saved. Shared key heads sum over their queries in order.
+/// The gradients from dO and what forward saved. Shared key heads sum over their heads in order, and
+/// each over its blocks of queries, the last one first.
 void attention_backward(const AttentionProblem& problem, HeadsView<const real> q, HeadsView<const real> k,
                         HeadsView<const real> v, SoftmaxRows rows, HeadsView<const real> dout,
                         const AttentionGradients& gradients);
