@@ -9,6 +9,8 @@ export LC_ALL=C
 # Help and list
 ends_with 0 lab --help
 holds "help has examples" grep -q "Examples:" out
+ends_with 0 lab run --help
+holds "and so has that of a command of the lab" grep -q "tapeformer lab all --quick" out
 ends_with 0 lab list
 holds "the list has all experiments" test "$(grep -c 'quick .* full' out)" -ge 15
 holds "with the number of their cells" grep -qE "^gradient-depth +quick +150 cells" out
@@ -67,6 +69,9 @@ refused "NAME" lab run --out none
 refused "exclude each other" lab all --quick --full --out none
 refused "--seeds" lab all --seeds 0 --out none
 refused "--jobs" lab all --jobs 0 --out none
+misused '(see tapeformer lab run --help)' lab run norm-outliers --seeds 0 --out none
+misused 'unknown option --sedes: did you mean --seeds?' lab run norm-outliers --sedes 3 --out none
+misused 'experiment norm-outliers is named twice' lab run norm-outliers norm-outliers --out none
 misused '--lang: unknown language "de": choose one of en, zh, both' lab run norm-outliers --lang de --out none
 touch file
 refused "file/lab" lab run norm-outliers --seeds 1 --out file/lab

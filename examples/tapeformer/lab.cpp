@@ -1,6 +1,7 @@
 // tapeformer lab: experiments about norms and schedules, and a page of what came out.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -116,12 +117,25 @@ void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options)
 void add_lab(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("lab", "Run experiments about norms and schedules, and write a page of them");
   command->require_subcommand(1);
+  command->footer(  // for the commands below, too
+      "What was measured is kept in DIR/NAME.jsonl: the same command goes on where an interrupted one stopped, and\n"
+      "--full goes on from --quick. The page is DIR/report.html.\n\n"
+      "Examples:\n"
+      "  tapeformer lab list\n"
+      "  tapeformer lab run gradient-depth activation-growth\n"
+      "  tapeformer lab all --quick --out lab --lang en");
   command->add_subcommand("list", "List the experiments")->callback([] { list(); });
   const auto options = std::make_shared<Options>();
   CLI::App* some = command->add_subcommand("run", "Run the experiments named");
   const auto choose = [some, options](const std::vector<std::string>& names) {
-    for (const std::string& name : names)
-      options->experiments.push_back(as_usage(*some, [&] { return &lab::experiment(name); }));
+    if (some->remaining_size() > 0) return;  // of an unknown option this would be its value: that is said instead
+    for (const std::string& name : names) {
+      const lab::Experiment* const e = as_usage(*some, [&] { return &lab::experiment(name); });
+      if (std::ranges::find(options->experiments, e) != options->experiments.end()) {
+        throw CLI::ValidationError(tape::str("experiment ", name, " is named twice"));
+      }
+      options->experiments.push_back(e);
+    }
   };
   some->add_option_function<std::vector<std::string>>("NAME", choose, "Experiments, as lab list shows them")
       ->required();
@@ -130,13 +144,6 @@ void add_lab(CLI::App& app, int& exit_code) {
     add_run_options(c, options);
     c->callback([options, &exit_code] { exit_code = run(*options); });
   }
-  command->footer(
-      "What was measured is kept in DIR/NAME.jsonl: the same command goes on where an interrupted one stopped, and\n"
-      "--full goes on from --quick. The page is DIR/report.html.\n\n"
-      "Examples:\n"
-      "  tapeformer lab list\n"
-      "  tapeformer lab run gradient-depth activation-growth\n"
-      "  tapeformer lab all --quick --out lab --lang en");
 }
 
 }  // namespace tapeformer

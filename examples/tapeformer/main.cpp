@@ -63,9 +63,11 @@ void run(CLI::App& app, int argc, char** argv) {
 
 // The same for a wrong command line.
 int complain_of_usage(const std::string& message, const CLI::App& app) {
-  const auto used = app.get_subcommands();
-  const std::string help = used.empty() ? "tapeformer --help" : "tapeformer " + used.front()->get_name() + " --help";
-  return complain(message + " (see " + help + ")", tapeformer::exit_usage);
+  std::string help = "tapeformer";
+  for (const CLI::App* c = &app; !c->get_subcommands().empty(); help += " " + c->get_name()) {
+    c = c->get_subcommands().front();
+  }
+  return complain(message + " (see " + help + " --help)", tapeformer::exit_usage);
 }
 
 }  // namespace
