@@ -225,6 +225,21 @@ stops_midway train --resume midway
 cksum midway/*.safetensors >midway.after
 holds "nor did it change the model" cmp midway.before midway.after
 
+# A folder is for one process at a time
+"$program" train --text text.txt "${long[@]}" --steps 100000000 --out busy >/dev/null 2>&1 &
+pid=$!
+for try in $(seq 300); do
+  [ "$(cat busy/metrics.jsonl 2>/dev/null | wc -l)" -gt 5 ] && break
+  sleep 0.1
+done
+for again in "--resume busy" "--text text.txt --out busy --force"; do
+  ends_with 1 train $again
+  holds "the other process is named" grep -q "another process is training in busy: wait for its end" err
+done
+kill -TERM $pid
+wait $pid
+refused "is too few" train --resume busy --steps 3
+
 cp -r stopped mixed
 ends_with 0 train --text text.txt "${long[@]}" --steps 5 --seed 9 --out another
 cp another/checkpoint.safetensors mixed/

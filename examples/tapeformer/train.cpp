@@ -13,6 +13,7 @@
 #include <tape/examples/report/live_run.h>
 #include <tape/examples/report/page.h>
 #include <tape/examples/support/numbers.h>
+#include <tape/examples/support/run_lock.h>
 #include <tape/examples/support/saved_run.h>
 #include <tape/examples/support/screen.h>
 #include <tape/examples/support/text.h>
@@ -32,6 +33,7 @@ using tape::Error;
 // Everything about a run that has been checked and is ready to start.
 struct Prepared {
   tool::RunFolder folder;
+  tool::RunLock lock;
   tool::CharTokenizer tokenizer;
   std::unique_ptr<tool::Trainer> trainer;
 };
@@ -101,14 +103,17 @@ Prepared prepare_new(const TrainOptions& options) {
                  .fingerprint = tool::fingerprint(text)};
   auto trainer = std::make_unique<tool::Trainer>(config, corpus_of(text, tokenizer, config));
   folder.create();
+  tool::RunLock lock(folder.path());
   folder.clear();
   tokenizer.save(folder.tokenizer());
   tool::save_config(folder.config(), config);
-  return {folder, tokenizer, std::move(trainer)};
+  return {folder, std::move(lock), tokenizer, std::move(trainer)};
 }
 
 Prepared prepare_resumed(const TrainOptions& options) {
   const tool::RunFolder folder(options.resume);
+  folder.require_run();
+  tool::RunLock lock(folder.path());  // before the checkpoint is read, which another process may replace
   auto [config, tokenizer] = tool::load_saved_run(folder);
   const int64_t eval_every = config.reporting.eval_every;
   options.apply_to(config);
@@ -136,7 +141,7 @@ Prepared prepare_resumed(const TrainOptions& options) {
   }
   folder.create();
   tool::save_config(folder.config(), config);
-  return {folder, tokenizer, std::move(trainer)};
+  return {folder, std::move(lock), tokenizer, std::move(trainer)};
 }
 
 // What a model can do.
