@@ -36,7 +36,10 @@ misused "unknown option --modle: did you mean --model?" sample --modle m
 misused 'unexpected "q"; --model is required (see tapeformer sample --help)' sample q
 misused 'unexpected "q" (see tapeformer sample --help)' sample --model m q
 misused "--layers" train --text text.txt --layers many
-misused "--layers" train --text text.txt --layers
+misused "--layers needs a value (see tapeformer train --help)" train --text text.txt --layers
+misused "--text is given more than once (see tapeformer train --help)" train --text text.txt --text text.txt
+misused "--lr must be a number, it is fast (see tapeformer train --help)" train --text text.txt --lr fast
+misused "--force takes no value (see tapeformer train --help)" train --text text.txt --force=maybe
 misused 'unknown scheme "before": choose one of post, pre, deepnorm' train --text text.txt --scheme before
 misused 'unknown scheme "DeepNrom": did you mean deepnorm? Choose one of post, pre' train --text text.txt --scheme DeepNrom
 misused 'unknown scheme "Pre-LN": did you mean pre? Choose' train --text text.txt --scheme Pre-LN
@@ -104,7 +107,7 @@ printf 'caf\351 au lait' >latin1.txt
 refused "latin1.txt is not UTF-8: byte 0xE9 at offset 3" train --text latin1.txt --out run
 head -c 400 text.txt >short.txt
 refused "short.txt is too short for a context of 64" train --text short.txt --out run
-refused "use a longer text or a smaller --context" train --text short.txt --out run
+refused "use a text of at least 650 characters or a smaller --context" train --text short.txt --out run
 refused "/dev/zero is a device" train --text /dev/zero --out run
 if [ "$(id -u)" -ne 0 ]; then
   cp text.txt locked.txt && chmod 000 locked.txt
@@ -225,6 +228,44 @@ stops_midway train --resume midway
 cksum midway/*.safetensors >midway.after
 holds "nor did it change the model" cmp midway.before midway.after
 
+# Told to stop before it has read its text, it ends before the first step, with everything saved
+mkfifo slow.txt
+exec 3<>slow.txt
+"$program" train --text slow.txt "${tiny[@]}" --out early >out 2>err </dev/null 3>&- &
+pid=$!
+for try in $(seq 300); do
+  ls -l /proc/$pid/fd 2>/dev/null | grep -q slow.txt && break
+  sleep 0.1
+done
+kill -TERM $pid
+cat text.txt >&3
+exec 3>&-
+wait $pid
+code=$?
+[ $code -eq 130 ] && grep -q "^stopped   after step 0 of 4, all is saved" out
+verdict "a run stopped while it begins is saved" $? "exit code $code"$'\n'"$(cat out err)"
+holds "and leaves no temporary file" bash -c '! ls early | grep tmp'
+
+# The end of a terminal is told more than once
+"$program" train --text text.txt "${long[@]}" --steps 100000000 --out hung >out 2>err </dev/null &
+pid=$!
+for try in $(seq 300); do
+  [ "$(cat hung/metrics.jsonl 2>/dev/null | wc -l)" -gt 5 ] && break
+  sleep 0.1
+done
+kill -HUP $pid
+kill -HUP $pid
+wait $pid
+code=$?
+[ $code -eq 130 ] && grep -q "all is saved" out && [ -s hung/checkpoint.safetensors ]
+verdict "a run whose terminal is closed is saved" $? "exit code $code"$'\n'"$(cat out err)"
+
+# More steps than were planned stretch a schedule
+ends_with 0 train --resume t1 --steps 8
+holds "that is said" grep -qE "^schedule  that of 8 steps now, not of 4: the learning rate goes on with [0-9.e-]+ instead of" out
+holds "and the loss of validation is dated" grep -qE "^8/8 .*val [0-9.]+  lr" out
+rm -r t1 && cp -r t2 t1
+
 # A folder is for one process at a time
 "$program" train --text text.txt "${long[@]}" --steps 100000000 --out busy >/dev/null 2>&1 &
 pid=$!
@@ -234,7 +275,7 @@ for try in $(seq 300); do
 done
 for again in "--resume busy" "--text text.txt --out busy --force"; do
   ends_with 1 train $again
-  holds "the other process is named" grep -q "another process is training in busy: wait for its end" err
+  holds "the other process is named" grep -q "another process writes into busy: wait for its end" err
 done
 kill -TERM $pid
 wait $pid
@@ -308,8 +349,16 @@ train --help
 END
 "$program" train --text text.txt "${tiny[@]}" --out unread >/dev/full 2>err </dev/null
 code=$?
-[ $code -eq 0 ] && cmp -s unread/model.safetensors m/model.safetensors
-verdict "training goes on when nobody can read what it says" $? "exit code $code"$'\n'"$(cat err)"
+[ $code -eq 0 ] && cmp -s unread/model.safetensors m/model.safetensors &&
+  [ "$(cat err)" = "tapeformer: can not write to standard output: No space left on device; training goes on, its numbers are in metrics.jsonl" ]
+verdict "training goes on when nobody can read what it says, and tells it once" $? "exit code $code"$'\n'"$(cat err)"
+mkfifo leaves
+head -c 1 <leaves >first_byte &
+"$program" train --text text.txt "${shape[@]}" --steps 300 --log-every 1 --out left >leaves 2>err </dev/null
+code=$?
+wait
+[ $code -eq 0 ] && [ "$(wc -l <left/metrics.jsonl)" -eq 301 ] && grep -q "Broken pipe; training goes on" err
+verdict "and when who reads it goes away" $? "exit code $code"$'\n'"$(cat err)"
 
 misused "--model is required" sample
 refused "there is no folder none: give that of a run" sample --model none

@@ -22,7 +22,7 @@ namespace {
 // One cheap experiment's data.
 void measure_outliers(const TempFolder& folder) {
   run({.experiments = {&experiment("norm-outliers")}, .size = Size::quick, .seeds = 3, .folder = folder.path()},
-      FolderLock(folder.path()));
+      tool::FolderLock(folder.path()));
   remember(folder.path(), {"quick", 72, 72, 1, 1.5, "a test's machine <&>"});
 }
 

@@ -25,7 +25,7 @@ RunOptions options_of(const Experiment& e, const TempFolder& folder, Size size =
 }
 
 RunResult run_in(const RunOptions& options) {
-  return run(options, FolderLock(options.folder));
+  return run(options, tool::FolderLock(options.folder));
 }
 
 std::string whole_run(Size size) {
@@ -123,15 +123,15 @@ TEST_CASE("data that are not this experiment's are refused by file and line, and
 
 TEST_CASE("two runs never write into one folder", "[lab]") {
   const TempFolder folder;
-  const FolderLock lock(folder.path());
+  const tool::FolderLock lock(folder.path());
   const Experiment e = made_up_experiment();
-  CHECK_THROWS_WITH(run_in(options_of(e, folder)), Catch::Contains("another run writes into"));
+  CHECK_THROWS_WITH(run_in(options_of(e, folder)), Catch::Contains("another process writes into"));
 }
 
 TEST_CASE("a folder that can not be made is named", "[lab]") {
   const TempFolder folder;
   write_file(folder / "file", "");
-  CHECK_THROWS_WITH(FolderLock(folder / "file/lab"), Catch::Contains("file/lab"));
+  CHECK_THROWS_WITH(tool::FolderLock(folder / "file/lab"), Catch::Contains("file/lab"));
 }
 
 }  // namespace tape::inline TAPE_ABI::test

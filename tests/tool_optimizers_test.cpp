@@ -116,7 +116,7 @@ TEST_CASE("With an average of weights it is the average that is validated and sa
   train(plain, 20);
   config.recipe.ema = 0.9;
   Trainer averaged(config, tokens());
-  CHECK(tool::run_training(averaged, folder).end == tool::RunResult::End::finished);
+  CHECK(tool::run_training(averaged, folder, tool::Interrupt("stopping")).end == tool::RunResult::End::finished);
   CHECK(same(values(averaged), values(plain)));  // training is the same
   CHECK(averaged.validation_loss() != plain.validation_loss());
   std::vector<Tensor> shown;

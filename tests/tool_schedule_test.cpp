@@ -159,17 +159,17 @@ TEST_CASE("a run cut in two at any step has the files of a whole one", "[tool][s
   const tool::RunFolder whole(temp / "whole");
   whole.create();
   tool::Trainer trainer(run.config, run.tokens);
-  tool::run_training(trainer, whole);
+  tool::run_training(trainer, whole, tool::Interrupt("stopping"));
   for (const int64_t stop : {7, 20}) {  // at 7 a validation that only the shorter run has
     const tool::RunFolder parts(temp / std::to_string(stop));
     parts.create();
     run.config.recipe.steps = stop;
     tool::Trainer first(run.config, run.tokens);
-    tool::run_training(first, parts);
+    tool::run_training(first, parts, tool::Interrupt("stopping"));
     run.config.recipe.steps = 60;
     tool::Trainer second(run.config, run.tokens);
     second.load(parts.checkpoint());
-    tool::run_training(second, parts);
+    tool::run_training(second, parts, tool::Interrupt("stopping"));
     CHECK(read_file(parts.model()) == read_file(whole.model()));
     CHECK(read_file(parts.checkpoint()) == read_file(whole.checkpoint()));
   }

@@ -285,7 +285,7 @@ TEST_CASE("A loss that is not finite stops a run before it spoils the model", "[
   problem.config.recipe.clip = 0;
   problem.config.recipe.warmup = 0;
   Trainer trainer(problem.config, problem.tokens);
-  const tool::RunResult result = tool::run_training(trainer, folder);
+  const tool::RunResult result = tool::run_training(trainer, folder, tool::Interrupt("stopping"));
   CHECK(result.end == tool::RunResult::End::diverged);
   CHECK_FALSE(result.last.finite);
   CHECK(trainer.steps() < 20);
@@ -303,7 +303,7 @@ TEST_CASE("A run writes its files, and a continued one the same ones", "[tool][t
   parts.create();
   const Problem problem = small_problem();
   Trainer trainer(problem.config, problem.tokens);
-  CHECK(tool::run_training(trainer, whole).end == tool::RunResult::End::finished);
+  CHECK(tool::run_training(trainer, whole, tool::Interrupt("stopping")).end == tool::RunResult::End::finished);
   const std::vector<std::string> lines = lines_of(whole.metrics());
   REQUIRE(lines.size() == 11);  // steps 0, 2, 4 … 20
   CHECK(has_parts(lines[0], {"{\"step\":0,\"val_loss\":"}));
@@ -319,7 +319,7 @@ TEST_CASE("A run writes its files, and a continued one the same ones", "[tool][t
   write_file(parts.metrics(), read_file(whole.metrics()).substr(0, read_file(whole.metrics()).find("{\"step\":10")));
   Trainer second(problem.config, problem.tokens);
   second.load(parts.checkpoint());
-  CHECK(tool::run_training(second, parts).end == tool::RunResult::End::finished);
+  CHECK(tool::run_training(second, parts, tool::Interrupt("stopping")).end == tool::RunResult::End::finished);
   CHECK(lines_of(parts.metrics()) == lines);
   CHECK(read_file(parts.model()) == read_file(whole.model()));
   CHECK(read_file(parts.checkpoint()) == read_file(whole.checkpoint()));

@@ -279,7 +279,7 @@ TEST_CASE("A watched run logs its first, some, and its last steps, and goes on w
   parts.create();
   const Problem p = problem_of(Architecture::DecoderOnly);
   Trainer trainer(p.config, p.corpus);
-  CHECK(tool::run_training(trainer, whole).end == tool::RunResult::End::finished);
+  CHECK(tool::run_training(trainer, whole, tool::Interrupt("stopping")).end == tool::RunResult::End::finished);
   const std::vector<WatchRecord> records = tool::read_watch(whole.watch());
   std::vector<int64_t> steps;
   for (const WatchRecord& r : records) steps.push_back(r.step);
@@ -294,7 +294,7 @@ TEST_CASE("A watched run logs its first, some, and its last steps, and goes on w
   write_file(parts.watch(), all.substr(0, all.find("{\"step\":8") + 30));
   Trainer second(p.config, p.corpus);
   second.load(parts.checkpoint());
-  tool::run_training(second, parts);
+  tool::run_training(second, parts, tool::Interrupt("stopping"));
   CHECK(read_file(parts.watch()) == all);
   CHECK((bits(second) == bits(trainer)));
 
@@ -303,7 +303,7 @@ TEST_CASE("A watched run logs its first, some, and its last steps, and goes on w
   off.config.reporting.watch_every = 0;
   Trainer third(off.config, off.corpus);
   third.load(temp / "five");
-  tool::run_training(third, parts);
+  tool::run_training(third, parts, tool::Interrupt("stopping"));
   CHECK(read_file(parts.watch()) == all.substr(0, all.find("{\"step\":8")));
 }
 
@@ -317,7 +317,7 @@ TEST_CASE("A watched run that diverges says where", "[tool][watch]") {
   p.config.recipe.clip = 0;
   p.config.recipe.warmup = 0;
   Trainer trainer(p.config, p.corpus);
-  const tool::RunResult result = tool::run_training(trainer, folder);
+  const tool::RunResult result = tool::run_training(trainer, folder, tool::Interrupt("stopping"));
   REQUIRE(result.end == tool::RunResult::End::diverged);
   CHECK(result.first_non_finite);
   const WatchRecord last = tool::read_watch(folder.watch()).back();

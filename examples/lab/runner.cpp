@@ -138,7 +138,7 @@ Plan plan_of(const RunOptions& options) {
   return plan;
 }
 
-RunResult run(const RunOptions& options, const FolderLock&) {
+RunResult run(const RunOptions& options, const tool::FolderLock&) {
   return Run(options).all();
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <tape/examples/lab/experiment.h>
+#include <tape/examples/support/folder_lock.h>
 
 namespace tape::inline TAPE_ABI::lab {
 
@@ -32,11 +33,9 @@ struct RunResult {
   double seconds = 0;
 };
 
-class FolderLock;
-
 /// Runs experiment after experiment, with a status line that has the time left. The caller holds the lock on the folder
-/// as long as data and page are written. Throws Error of the store, and the
-/// first one of a cell, after the cells beside it have ended.
-RunResult run(const RunOptions& options, const FolderLock& lock);
+/// as long as data and page are written. Throws Error of the store, and the first one of a cell, after the cells beside
+/// it have ended.
+RunResult run(const RunOptions& options, const tool::FolderLock& lock);
 
 }  // namespace tape::inline TAPE_ABI::lab

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -142,23 +141,6 @@ void Store::sort() {
   std::string text;
   for (const Row& row : rows_) text += line_of(row);
   atomic_write_file(path_, text);
-}
-
-FolderLock::FolderLock(const std::string& folder) {
-  std::error_code problem;
-  std::filesystem::create_directories(folder, problem);
-  if (problem) fail(folder, "make the folder", problem.value());
-  const std::string path = folder + "/lab.lock";
-  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) fail(path, "write", errno);
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
-  ::close(descriptor_);
-  throw Error(
-      str("another run writes into ", folder, " already; wait for its end or choose another folder with --out"));
-}
-
-FolderLock::~FolderLock() {
-  ::close(descriptor_);
 }
 
 }  // namespace tape::inline TAPE_ABI::lab

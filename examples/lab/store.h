@@ -45,17 +45,4 @@ class Store {
   int descriptor_ = -1;
 };
 
-/// While it lives no other run writes into this folder. Throws Error when one does already, and when the folder can not
-/// be made or written.
-class FolderLock {
- public:
-  explicit FolderLock(const std::string& folder);
-  ~FolderLock();
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-
- private:
-  int descriptor_ = -1;
-};
-
 }  // namespace tape::inline TAPE_ABI::lab

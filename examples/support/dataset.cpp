@@ -34,7 +34,7 @@ void Dataset::require_windows(int64_t context, const std::string& source) const 
   if (validation_size > context) return;  // the training part is larger
   throw Error(str(source, " is too short for a context of ", context, ": of its ", tokens_.size(),
                   " characters the last ", validation_size, " are for validation, which needs ", context + 1,
-                  "; use a longer text or a smaller --context"));
+                  "; use a text of at least ", 10 * (context + 1), " characters or a smaller --context"));
 }
 
 Batch Dataset::batch(int64_t size, int64_t context, int64_t index) const {

@@ -11,14 +11,16 @@ namespace tape::inline TAPE_ABI::tool {
 
 namespace {
 
+constexpr std::array<int, 3> signals{SIGINT, SIGTERM, SIGHUP};
+
 volatile std::sig_atomic_t wanted = 0;
 
 std::string line;  // what note() prints, complete before it can run
 
 // A signal handler: only calls that are safe there.
 void note(int signal) {
-  if (wanted != 0) {  // the second one, of the other kind: it does what it always did from here on
-    ::raise(signal);
+  if (wanted != 0) {
+    if (signal != SIGHUP) ::raise(signal);  // the second one, of another kind: it does what it always did from here on
     return;
   }
   wanted = 1;
@@ -32,7 +34,8 @@ void install(int signal, struct sigaction& before) {
   if (before.sa_handler == SIG_IGN) return;
   struct sigaction action {};
   action.sa_handler = note;
-  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);  // the second one does what it always did
+  action.sa_flags = SA_RESTART;
+  if (signal != SIGHUP) action.sa_flags |= static_cast<int>(SA_RESETHAND);  // the second one does what it always did
   ::sigaction(signal, &action, nullptr);
 }
 
@@ -42,13 +45,11 @@ Interrupt::Interrupt(std::string_view answer) {
   wanted = 0;
   const char* const above = ::isatty(STDOUT_FILENO) != 0 ? "\n" : "";  // a status is drawn in place there
   line = str(above, answer, "\n");
-  install(SIGINT, before_int_);
-  install(SIGTERM, before_term_);
+  for (std::size_t i = 0; i < signals.size(); ++i) install(signals[i], before_[i]);
 }
 
 Interrupt::~Interrupt() {
-  ::sigaction(SIGINT, &before_int_, nullptr);
-  ::sigaction(SIGTERM, &before_term_, nullptr);
+  for (std::size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &before_[i], nullptr);
 }
 
 bool Interrupt::requested() const {

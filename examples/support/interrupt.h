@@ -1,6 +1,7 @@
-// Ctrl-C and `kill` as a wish to stop, so that a run can finish its step and save itself.
+// Ctrl-C, `kill` and the end of a terminal as a wish to stop, so that a run can finish its step and save itself.
 #pragma once
 
+#include <array>
 #include <csignal>
 #include <string_view>
 
@@ -8,9 +9,9 @@
 
 namespace tape::inline TAPE_ABI::tool {
 
-/// While it lives, the first SIGINT or SIGTERM is only noted, and answered on standard output at once; a second one
-/// ends the program as usual. A signal that the program was started with orders to ignore stays ignored. There may be
-/// one at a time.
+/// While it lives, the first SIGINT, SIGTERM or SIGHUP is only noted, and answered on standard output at once; a second
+/// one ends the program as usual, but for SIGHUP, which comes from the terminal and from its shell. A signal that the
+/// program was started with orders to ignore stays ignored. There may be one at a time.
 class Interrupt {
  public:
   /// `answer` is a line that says what happens now.
@@ -22,8 +23,7 @@ class Interrupt {
   bool requested() const;
 
  private:
-  struct sigaction before_int_ {};
-  struct sigaction before_term_ {};
+  std::array<struct sigaction, 3> before_{};
 };
 
 }  // namespace tape::inline TAPE_ABI::tool

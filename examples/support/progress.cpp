@@ -26,6 +26,7 @@ void Progress::stepped(const StepResult& result, double seconds) {
 
 void Progress::validated(double loss, double seconds) {
   validation_loss_ = loss;
+  validated_ = done_;
   validation_seconds_ = seconds;
   seconds_ += seconds;
 }
@@ -47,7 +48,10 @@ double Progress::seconds_left() const {
 std::vector<std::string> Progress::parts() const {
   std::vector<std::string> parts{fmt::format("{:{}}/{}", done_, fmt::formatted_size("{}", steps_), steps_)};
   if (done_ > first_) parts.push_back(fmt::format("loss {:.3f}", loss_.mean()));
-  if (validation_loss_) parts.push_back(fmt::format("val {:.3f}", *validation_loss_));
+  if (validation_loss_) {
+    const std::string at = validated_ == done_ ? "" : fmt::format(" at {}", validated_);
+    parts.push_back(fmt::format("val {:.3f}{}", *validation_loss_, at));
+  }
   if (done_ == first_) return parts;
   parts.push_back(fmt::format("lr {:.1e}", last_.rate));
   parts.push_back(fmt::format("grad {:.2f}", last_.gradient_norm));

@@ -1,8 +1,9 @@
 // Progress of a training run, as a person wants to see it:
 //
-//   850/2000  loss 1.623  val 1.702  lr 8.1e-04  grad 0.42  31.2k tok/s  0:36 left
+//   850/2000  loss 1.623  val 1.702 at 800  lr 8.1e-04  grad 0.42  31.2k tok/s  0:36 left
 //
-// Here the loss is averaged over about the last twenty steps, since that of a single batch jumps about.
+// Here the loss is averaged over about the last twenty steps, since that of a single batch jumps about, and the
+// validation loss is that of step 800, the last one where it was measured.
 #pragma once
 
 #include <cstdint>
@@ -58,6 +59,7 @@ class Progress {
   Recent tokens_;
   Recent step_time_;
   std::optional<double> validation_loss_;
+  int64_t validated_ = 0;          // the step it belongs to
   double validation_seconds_ = 0;  // the last time
   double seconds_ = 0;
   StatusLine line_;

@@ -82,9 +82,9 @@ void RunFolder::create() const {
     throw Error(str("can not write to the output folder ", path_, ": ", why));
   };
   std::error_code code;
+  if (exists(path_) && !fs::is_directory(path_, code)) give_up("there is a file of that name; give --out another one");
   fs::create_directories(folder, code);
   if (code) give_up(code.message());
-  if (!fs::is_directory(folder, code)) give_up("it is not a folder");
   for (const std::string& file : files()) {
     if (fs::is_directory(file, code)) give_up(str("there is a folder named ", file));
   }

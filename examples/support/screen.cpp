@@ -5,7 +5,9 @@
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
+#include <string>
 #include <system_error>
 
 #include <tape/core/error.h>
@@ -14,12 +16,19 @@ namespace tape::inline TAPE_ABI::tool {
 
 namespace {
 
-int failure = 0;  // errno of the first print that failed
+int failure = 0;          // errno of the first print that failed
+std::string consolation;  // what to say when that happens; empty: nothing
+
+std::string complaint() {
+  return "can not write to standard output: " + std::generic_category().message(failure);
+}
 
 // Calls `print` and remembers why it failed.
 void attempt(const auto& print) {
   errno = 0;
-  if (!print() && failure == 0) failure = errno != 0 ? errno : EIO;
+  if (print() || failure != 0) return;
+  failure = errno != 0 ? errno : EIO;
+  if (!consolation.empty()) std::fprintf(stderr, "tapeformer: %s; %s\n", complaint().c_str(), consolation.c_str());
 }
 
 std::size_t terminal_columns() {
@@ -44,7 +53,12 @@ void say(std::string_view line) {
 
 void require_shown() {
   attempt([] { return std::ferror(stdout) == 0; });  // of a print by other means
-  if (failure != 0) throw Error("can not write to standard output: " + std::generic_category().message(failure));
+  if (failure != 0) throw Error(complaint());
+}
+
+void go_on_without_output(const std::string& note) {
+  consolation = note;
+  std::signal(SIGPIPE, SIG_IGN);
 }
 
 void StatusLine::show(const std::vector<std::string>& parts, bool important) {

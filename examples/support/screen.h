@@ -19,6 +19,10 @@ void say(std::string_view line);
 /// could not be written.
 void require_shown();
 
+/// From here on the program is not ended by the end of who reads its standard output (SIGPIPE). The first print that
+/// fails is told once on standard error, with `note`, which says what goes on.
+void go_on_without_output(const std::string& note);
+
 /// A status: on a terminal one line that is drawn again in place, elsewhere a new line now and then.
 class StatusLine {
  public:

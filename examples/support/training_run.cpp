@@ -5,7 +5,6 @@
 #include <optional>
 #include <utility>
 
-#include <tape/examples/support/interrupt.h>
 #include <tape/examples/support/metrics.h>
 #include <tape/examples/support/progress.h>
 
@@ -26,9 +25,10 @@ class Stopwatch {
 
 class Run {
  public:
-  Run(Trainer& trainer, const RunFolder& folder)
+  Run(Trainer& trainer, const RunFolder& folder, const Interrupt& interrupt)
       : trainer_(trainer),
         folder_(folder),
+        interrupt_(interrupt),
         metrics_(folder.metrics(), trainer.steps() > 0 ? trainer.steps() : -1),
         progress_(trainer.config().recipe.steps, trainer.steps(), trainer.config().reporting.eval_every) {
     const bool watches = trainer.config().reporting.watch_every > 0;
@@ -126,9 +126,9 @@ class Run {
 
   Trainer& trainer_;
   const RunFolder& folder_;
+  const Interrupt& interrupt_;
   MetricsLog metrics_;
   Progress progress_;
-  Interrupt interrupt_{"stopping  after this batch, and saving; Ctrl-C again stops at once, without"};
   Stopwatch clock_;
   std::optional<Watch> watch_;
   std::optional<WatchLog> watch_log_;
@@ -142,8 +142,8 @@ void save_model(Trainer& trainer, const RunFolder& folder) {
   nn::save(folder.model(), trainer.model());
 }
 
-RunResult run_training(Trainer& trainer, const RunFolder& folder) {
-  return Run(trainer, folder).train();
+RunResult run_training(Trainer& trainer, const RunFolder& folder, const Interrupt& interrupt) {
+  return Run(trainer, folder, interrupt).train();
 }
 
 }  // namespace tape::inline TAPE_ABI::tool

@@ -1,6 +1,7 @@
 // A training run with everything around it: status line, metrics, checkpoints and interruption.
 #pragma once
 
+#include <tape/examples/support/interrupt.h>
 #include <tape/examples/support/run_folder.h>
 #include <tape/examples/support/trainer.h>
 
@@ -17,9 +18,9 @@ struct RunResult {
 
 /// Trains from where the trainer stands to the end of its recipe, and writes metrics, checkpoint and model into the
 /// folder, which must exist; and if the config asks for it, watch.jsonl: the first step, each one whose number is a
-/// multiple of watch_every, the last one, and one that failed. On SIGINT or SIGTERM the step is finished and everything
+/// multiple of watch_every, the last one, and one that failed. On an interrupt the batch is finished and everything
 /// saved. When the loss is no longer a finite number, training stops; the metrics and the last checkpoint stay.
-RunResult run_training(Trainer& trainer, const RunFolder& folder);
+RunResult run_training(Trainer& trainer, const RunFolder& folder, const Interrupt& interrupt);
 
 /// Writes the model into the folder with the values that validate: averages, where the recipe has them.
 void save_model(Trainer& trainer, const RunFolder& folder);

@@ -13,7 +13,7 @@
 #include <tape/examples/lab/report.h>
 #include <tape/examples/lab/run_record.h>
 #include <tape/examples/lab/runner.h>
-#include <tape/examples/lab/store.h>
+#include <tape/examples/support/folder_lock.h>
 #include <tape/examples/support/numbers.h>
 #include <tape/examples/support/screen.h>
 
@@ -77,7 +77,8 @@ int run(const Options& o) {
   if (o.experiments.empty()) {
     for (const lab::Experiment& e : lab::experiments()) options.experiments.push_back(&e);
   }
-  const lab::FolderLock lock(o.out);
+  tool::go_on_without_output("the lab goes on, its page will be in " + o.out);
+  const tool::FolderLock lock(o.out);
   const lab::Plan plan = lab::plan_of(options);
   const char* size = o.full ? "full" : "quick";
   tool::say(fmt::format("{}: {}, {}, {} of them measured already; about {} for the rest, {} at once", size,
@@ -99,7 +100,7 @@ int run(const Options& o) {
 
 void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options) {
   command->add_flag("--quick", options->quick, "Part of the cells, under 10 minutes for all on 2 cores [default]");
-  command->add_flag("--full", options->full, "All cells, under 4 hours for all on 2 cores");
+  command->add_flag("--full", options->full, "All cells, an hour or two for all on 2 cores");
   command->add_option("--out", options->out, "Folder for data and page")->type_name("DIR")->capture_default_str();
   add_whole(*command, "--seeds", options->seeds, "Seeds of each cell [3, or 10 where only the start is measured]")
       ->check(from_to(1, 1'000'000));

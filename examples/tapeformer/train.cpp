@@ -12,8 +12,8 @@
 #include <tape/core/atomic_file.h>
 #include <tape/examples/report/live_run.h>
 #include <tape/examples/report/page.h>
+#include <tape/examples/support/folder_lock.h>
 #include <tape/examples/support/numbers.h>
-#include <tape/examples/support/run_lock.h>
 #include <tape/examples/support/saved_run.h>
 #include <tape/examples/support/screen.h>
 #include <tape/examples/support/text.h>
@@ -33,9 +33,10 @@ using tape::Error;
 // Everything about a run that has been checked and is ready to start.
 struct Prepared {
   tool::RunFolder folder;
-  tool::RunLock lock;
+  tool::FolderLock lock;
   tool::CharTokenizer tokenizer;
   std::unique_ptr<tool::Trainer> trainer;
+  std::string rescheduled = {};  // what another number of steps does to a run that goes on
 };
 
 // What the loss is counted for.
@@ -58,6 +59,10 @@ void introduce(const Prepared& run) {
       tool::counted(m.heads, "head"), m.width, m.context));
   tool::say(fmt::format("          scheme {}, norm {}, activation {}, positions {}, {} head", name_of(m.scheme),
                         name_of(m.norm.kind), name_of(m.activation), name_of(m.positions), m.tied ? "tied" : "untied"));
+  if (m.mixture.experts > 0) {
+    tool::say(fmt::format("          a mixture of {} experts in each layer, {} for each token", m.mixture.experts,
+                          m.mixture.per_token));
+  }
   const std::string rows = encdec ? "pairs" : fmt::format("x {} characters", m.context);
   tool::say(fmt::format("training  {} of {} {}, {}{}", tool::counted(r.steps, "step"), r.batch * r.accumulate, rows,
                         name_of(r.optimizer), r.ema > 0 ? fmt::format(", weights averaged with decay {}", r.ema) : ""));
@@ -103,19 +108,29 @@ Prepared prepare_new(const TrainOptions& options) {
                  .fingerprint = tool::fingerprint(text)};
   auto trainer = std::make_unique<tool::Trainer>(config, corpus_of(text, tokenizer, config));
   folder.create();
-  tool::RunLock lock(folder.path());
+  tool::FolderLock lock(folder.path());
   folder.clear();
   tokenizer.save(folder.tokenizer());
   tool::save_config(folder.config(), config);
   return {folder, std::move(lock), tokenizer, std::move(trainer)};
 }
 
+// Schedules are stretched over all steps of a run, so that more steps change its rate at once.
+std::string change_of_schedule(const tool::Recipe& before, const tool::Recipe& now, int64_t step) {
+  const double old_rate = tool::make_schedule(before)(step);
+  const double rate = tool::make_schedule(now)(step);
+  if (rate == old_rate) return "";
+  return fmt::format("schedule  that of {} now, not of {}: the learning rate goes on with {:.2g} instead of {:.2g}",
+                     tool::counted(now.steps, "step"), tool::grouped(before.steps), rate, old_rate);
+}
+
 Prepared prepare_resumed(const TrainOptions& options) {
   const tool::RunFolder folder(options.resume);
   folder.require_run();
-  tool::RunLock lock(folder.path());  // before the checkpoint is read, which another process may replace
+  tool::FolderLock lock(folder.path());  // before the checkpoint is read, which another process may replace
   auto [config, tokenizer] = tool::load_saved_run(folder);
   const int64_t eval_every = config.reporting.eval_every;
+  const tool::Recipe before = config.recipe;
   options.apply_to(config);
   require_other_file(folder, config.text.path);
   if (config.recipe.schedule == tool::ScheduleKind::Plateau && config.reporting.eval_every != eval_every) {
@@ -141,7 +156,8 @@ Prepared prepare_resumed(const TrainOptions& options) {
   }
   folder.create();
   tool::save_config(folder.config(), config);
-  return {folder, std::move(lock), tokenizer, std::move(trainer)};
+  std::string rescheduled = change_of_schedule(before, config.recipe, trainer->steps());
+  return {folder, std::move(lock), tokenizer, std::move(trainer), std::move(rescheduled)};
 }
 
 // What a model can do.
@@ -224,8 +240,21 @@ class Live {
   bool open_ = false;  // to other machines
 };
 
+// Trains, and says in what else ends it how the run can go on.
+tool::RunResult run_to_its_end(const Prepared& run, const tool::Interrupt& interrupt, const std::string& program) {
+  try {
+    return tool::run_training(*run.trainer, run.folder, interrupt);
+  } catch (const Error& error) {
+    if (!run.folder.can_continue()) throw;
+    throw Error(tape::str(error.what(), "; once that is mended, ", quoted(program), " train --resume ",
+                          quoted(run.folder.path()), " goes on from the last checkpoint"));
+  }
+}
+
 int train(const TrainOptions& options, const std::string& program) {
-  const Live live(options);  // first of all: its port may be taken
+  const tool::Interrupt interrupt("stopping  after this batch, and saving; Ctrl-C again stops at once, without");
+  tool::go_on_without_output("training goes on, its numbers are in metrics.jsonl");
+  const Live live(options);  // before the run is prepared: its port may be taken
   const Prepared run = options.resume.empty() ? prepare_new(options) : prepare_resumed(options);
   const int64_t steps = run.trainer->config().recipe.steps;
   if (run.trainer->steps() == steps) {
@@ -236,8 +265,9 @@ int train(const TrainOptions& options, const std::string& program) {
   }
   introduce(run);
   if (run.trainer->steps() > 0) tool::say(fmt::format("resuming  after step {}", tool::grouped(run.trainer->steps())));
+  if (!run.rescheduled.empty()) tool::say(run.rescheduled);
   live.introduce();
-  const tool::RunResult result = tool::run_training(*run.trainer, run.folder);
+  const tool::RunResult result = run_to_its_end(run, interrupt, program);
   if (run.trainer->config().reporting.watch_every > 0) leave_page(run.folder);
   return conclude(run, program, result);
 }

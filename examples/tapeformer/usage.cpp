@@ -68,6 +68,23 @@ std::string unknown_option(const std::string& given, const CLI::App& command) {
   return tape::str("unknown option ", name, meant.empty() ? "" : ": did you mean " + meant + "?");
 }
 
+// A value that is missing, given twice, or of another kind, in words of ours.
+std::string wrong_value(const CLI::ParseError& error, const CLI::App& command) {
+  const std::string message = error.what();
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error)) {  // "--name: 1 required INT missing", "--name: At Most …"
+    const std::string name = message.substr(0, message.find(": "));
+    return name + (message.ends_with("missing") ? " needs a value" : " is given more than once");
+  }
+  const std::size_t colon = message.find(": ");
+  const std::size_t equals = message.find(" = ");
+  if (!dynamic_cast<const CLI::ConversionError*>(&error) || colon == std::string::npos || equals == std::string::npos)
+    return message;
+  const std::string name = message.substr(colon + 2, equals - colon - 2);  // "Could not convert: --name = value"
+  const CLI::Option* const option = command.get_option_no_throw(name);
+  if (option && option->get_expected_max() == 0) return name + " takes no value";
+  return tape::str(name, " must be a number, it is ", message.substr(equals + 3));
+}
+
 }  // namespace
 
 std::string in_options(std::string_view message, const CLI::App& command) {
@@ -94,7 +111,7 @@ std::string message_of(const CLI::ParseError& error, const CLI::App& app) {
   const std::vector<std::string> rest = command->remaining();
   const bool required = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
   const bool extras = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
-  if (rest.empty() || !(required || extras)) return error.what();
+  if (rest.empty() || !(required || extras)) return wrong_value(error, *command);
   const std::string& first = rest.front();
   if (first.starts_with('-')) return unknown_option(first, *command);
   if (const std::vector<std::string> names = command_names(*command); !names.empty()) {
