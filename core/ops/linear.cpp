@@ -1,10 +1,10 @@
 #include <tape/core/ops/linear.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <utility>
 
+#include <tape/core/ops/row_walk.h>
 #include <tape/core/ops/rows.h>
 #include <tape/core/parallel.h>
 #include <tape/core/product.h>
@@ -28,42 +28,51 @@ struct Activated {
   Tensor saved = {};  // z of z = x·Wᵀ + b with f, φ'(z) without it; null where there is no activation
 
   explicit operator bool() const { return static_cast<bool>(saved); }
-  /// dz_i = dy_i·φ'(z_i) for the n numbers from `at` on.
-  void gradient(const real* dy, int64_t at, real* dz, int64_t n) const {
-    const real* const s = saved.data() + at;
-    if (f) {
-      f->gradient(dy, s, dz, n);
-      return;
-    }
-#pragma omp simd
-    for (int64_t i = 0; i < n; ++i) dz[i] = dy[i] * s[i];
-  }
 };
+
+// A row of dz = dy, or dy·φ'(z) with `f`, which goes into dz; its numbers are added to `sums`, unless null.
+void gradient_row(const real* dy, const Pointwise* f, const real* z, int64_t n, real* dz, real* sums) {
+  constexpr int64_t piece = 1024;  // stays in the first-level cache
+  for (int64_t c = 0; c < n; c += piece) {
+    const int64_t count = std::min(piece, n - c);
+    if (f) f->gradient(dy + c, z + c, dz + c, count);
+    if (sums) add_row(sums + c, (f ? dz : dy) + c, count);
+  }
+}
+// The same rounded, with slopes φ'(z), if any.
+template <bool has_slopes, bool adds>
+void rounded_gradient_row(const real* dy, const real* slopes, int64_t n, bf16* dz, real* sums) {
+  walk_row(0, n, [=, ahead = fetch_distance(0)](auto at) {
+    at.fetch(dy, ahead);
+    auto gradient = at(dy);
+    if constexpr (has_slopes) {
+      at.fetch(slopes, ahead);
+      gradient *= at(slopes);
+    }
+    if constexpr (adds) at.add(sums, gradient);
+    at.set(dz, gradient);
+  });
+}
 
 // dz (R, O), the gradient of z, as a factor, in one walk over dy by rows: dz = dy, or dy·φ'(z) with an activation;
 // db = Σ_rows dz; and dz is rounded.
 Factor gradient_of_product(Backward& b, int64_t rows, int64_t columns, const Activated& f, Precision precision) {
   const bool rounds = precision == Precision::bf16;
   const Storage dz = rounds ? Storage::of<bf16>(rows * columns) : f ? b.room_of_dy() : b.dy_tensor().storage();
-  const auto walk = [=, &f, in = b.dy()](int64_t begin, int64_t end, real* sums) {
-    constexpr int64_t piece = 1024;
-    std::array<real, piece> room;
-    for (int64_t r = begin; r < end; ++r) {
-      for (int64_t c = 0; c < columns; c += piece) {
-        const int64_t n = std::min(piece, columns - c);
-        const int64_t at = r * columns + c;
-        const real* row = in + at;
-        if (f) {
-          real* const to = rounds ? room.data() : dz.as<real>() + at;
-          f.gradient(row, at, to, n);
-          row = to;
-        }
-        if (sums) add_row(sums + c, row, n);
-        if (rounds) round_row(row, dz.as<bf16>() + at, n);
+  const bool adds = b.wants(2);
+  const auto rounded_row = f ? (adds ? rounded_gradient_row<true, true> : rounded_gradient_row<true, false>)
+                             : (adds ? rounded_gradient_row<false, true> : rounded_gradient_row<false, false>);
+  const auto walk = [=, &f, dy = b.dy(), saved = f.saved.data()](int64_t begin, int64_t end, real* sums) {
+    for (int64_t at = begin * columns; at < end * columns; at += columns) {
+      const real* const of_row = saved ? saved + at : nullptr;
+      if (rounds) {
+        rounded_row(dy + at, of_row, columns, dz.as<bf16>() + at, sums);
+      } else {
+        gradient_row(dy + at, f.f, of_row, columns, dz.as<real>() + at, sums);
       }
     }
   };
-  if (b.wants(2)) {
+  if (adds) {
     const GradView db = b.grad(2);
     sum_rows(rows, columns, db.accumulate, db.data, walk);
   } else if (rounds || f) {

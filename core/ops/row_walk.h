@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <tape/core/simd.h>
+#include <tape/core/bf16_vector.h>
 
 namespace tape::inline TAPE_ABI {
 
@@ -18,6 +18,7 @@ struct VectorAt {
   void set(real* y, Vector value) const { store(y + i, value); }
   void add(real* y, Vector value) const { store(y + i, load(y + i) + value); }
   void stream(real* y, Vector value) const { tape::stream(y + i, value); }
+  void set(bf16* y, Vector value) const { store(y + i, rounded(value)); }
   /// Has the cache line fetched that x_{i+ahead} is in, if x goes on that far; once for each line.
   void fetch(const real* x, int64_t ahead) const {
     constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(real));
@@ -34,6 +35,7 @@ struct NumberAt {
   void set(real* y, real value) const { y[i] = value; }
   void add(real* y, real value) const { y[i] += value; }
   void stream(real* y, real value) const { y[i] = value; }
+  void set(bf16* y, real value) const { y[i] = round_to_bf16(static_cast<float>(value)); }
   void fetch(const real*, int64_t) const {}
 };
 
