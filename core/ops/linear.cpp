@@ -30,26 +30,26 @@ struct Activated {
   explicit operator bool() const { return static_cast<bool>(saved); }
 };
 
-// A row of dz = dy, or dy·φ'(z) with `f`, which goes into dz; its numbers are added to `sums`, unless null.
-void gradient_row(const real* dy, const Pointwise* f, const real* z, int64_t n, real* dz, real* sums) {
+// A row of dz = dy·φ'(z) with the z of `f`; its numbers are added to `sums`, unless null.
+void gradient_row(const real* dy, const Pointwise& f, const real* z, int64_t n, real* dz, real* sums) {
   constexpr int64_t piece = 1024;  // stays in the first-level cache
   for (int64_t c = 0; c < n; c += piece) {
     const int64_t count = std::min(piece, n - c);
-    if (f) f->gradient(dy + c, z + c, dz + c, count);
-    if (sums) add_row(sums + c, (f ? dz : dy) + c, count);
+    f.gradient(dy + c, z + c, dz + c, count);
+    if (sums) add_row(sums + c, dz + c, count);
   }
 }
-// The same rounded, with slopes φ'(z), if any.
-template <bool has_slopes, bool adds>
-void rounded_gradient_row(const real* dy, const real* slopes, int64_t n, bf16* dz, real* sums) {
+// The same with slopes φ'(z), of which null means 1, and rounded where T is bf16.
+template <class T>
+void gradient_row(const real* dy, const real* slopes, int64_t n, T* dz, real* sums) {
   walk_row(0, n, [=, ahead = fetch_distance(0)](auto at) {
     at.fetch(dy, ahead);
     auto gradient = at(dy);
-    if constexpr (has_slopes) {
+    if (slopes) {
       at.fetch(slopes, ahead);
       gradient *= at(slopes);
     }
-    if constexpr (adds) at.add(sums, gradient);
+    if (sums) at.add(sums, gradient);
     at.set(dz, gradient);
   });
 }
@@ -59,20 +59,22 @@ void rounded_gradient_row(const real* dy, const real* slopes, int64_t n, bf16* d
 Factor gradient_of_product(Backward& b, int64_t rows, int64_t columns, const Activated& f, Precision precision) {
   const bool rounds = precision == Precision::bf16;
   const Storage dz = rounds ? Storage::of<bf16>(rows * columns) : f ? b.room_of_dy() : b.dy_tensor().storage();
-  const bool adds = b.wants(2);
-  const auto rounded_row = f ? (adds ? rounded_gradient_row<true, true> : rounded_gradient_row<true, false>)
-                             : (adds ? rounded_gradient_row<false, true> : rounded_gradient_row<false, false>);
-  const auto walk = [=, &f, dy = b.dy(), saved = f.saved.data()](int64_t begin, int64_t end, real* sums) {
+  const auto walk = [=, &f, all_dy = b.dy()](int64_t begin, int64_t end, real* sums) {
     for (int64_t at = begin * columns; at < end * columns; at += columns) {
-      const real* const of_row = saved ? saved + at : nullptr;
+      const real* const dy = all_dy + at;
+      const real* const saved = f ? f.saved.data() + at : nullptr;
       if (rounds) {
-        rounded_row(dy + at, of_row, columns, dz.as<bf16>() + at, sums);
+        gradient_row(dy, saved, columns, dz.as<bf16>() + at, sums);
+      } else if (f.f) {
+        gradient_row(dy, *f.f, saved, columns, dz.as<real>() + at, sums);
+      } else if (f) {
+        gradient_row(dy, saved, columns, dz.as<real>() + at, sums);
       } else {
-        gradient_row(dy + at, f.f, of_row, columns, dz.as<real>() + at, sums);
+        add_row(sums, dy, columns);
       }
     }
   };
-  if (adds) {
+  if (b.wants(2)) {
     const GradView db = b.grad(2);
     sum_rows(rows, columns, db.accumulate, db.data, walk);
   } else if (rounds || f) {
