@@ -153,10 +153,13 @@ bool without_a_tape() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "--help") {
+    fmt::print("01_tape shows what automatic differentiation does; it takes no options.\n");
+    return 0;
+  }
   if (argc > 1) {
-    const bool help = std::string_view(argv[1]) == "--help";
-    fmt::print(help ? stdout : stderr, "01_tape: shows what automatic differentiation does; it takes no options\n");
-    return help ? 0 : 2;
+    fmt::print(stderr, "01_tape: it takes no options, given {}\n", argv[1]);
+    return 2;
   }
   const bool neuron = one_neuron();
   const bool twice = used_twice();

@@ -226,10 +226,13 @@ void relatives(const Tensor& x) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "--help") {
+    fmt::print("02_norm shows what norms compute and ignore; it takes no options.\n");
+    return 0;
+  }
   if (argc > 1) {
-    const bool help = std::string_view(argv[1]) == "--help";
-    fmt::print(help ? stdout : stderr, "02_norm: shows what norms compute and ignore; it takes no options\n");
-    return help ? 0 : 2;
+    fmt::print(stderr, "02_norm: it takes no options, given {}\n", argv[1]);
+    return 2;
   }
   const Tensor x = Tensor::from({1, 6}, {1.0f, 2.0f, 4.0f, -1.0f, 0.5f, 2.5f});
   what_they_compute(x);

@@ -200,11 +200,13 @@ void short_trainings(const Training& training) {
 
 int main(int argc, char** argv) {
   const bool quick = argc == 2 && std::string_view(argv[1]) == "--quick";
+  if (argc > 1 && std::string_view(argv[1]) == "--help") {
+    fmt::print("03_schemes shows where schemes put their norms, and what follows; --quick trains fewer models.\n");
+    return 0;
+  }
   if (argc > 1 && !quick) {
-    const bool help = std::string_view(argv[1]) == "--help";
-    fmt::print(help ? stdout : stderr,
-               "03_schemes: shows where schemes put their norms, and what follows; --quick trains fewer models\n");
-    return help ? 0 : 2;
+    fmt::print(stderr, "03_schemes: the only option is --quick, given {}\n", argv[1]);
+    return 2;
   }
   set_threads(1);  // on models this small, threads would wait for each other more than they help
   formulas();

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include <tape/core/ops/row_walk.h>
 #include <tape/core/product.h>
 
 #include "catch.h"
@@ -118,6 +119,21 @@ TEST_CASE("Every bf16 is itself after rounding, and arrays are rounded as single
   from_bf16(halves.data(), back.mutable_data(), x.size());
   for (int64_t i = 0; i < x.size(); ++i) changed += back.data()[i] != rounded(x.data()[i]);
   CHECK(changed == 0);
+}
+
+TEST_CASE("Vectors are rounded as single numbers are", "[bf16]") {
+  std::vector<real> numbers;
+  for (const uint32_t bits :
+       {0u, 0x8000'0000u, 1u, 0x8000u, 0x8001u, 0x1'8000u, 0x3F80'8000u, 0x3F81'8000u, 0x7F7F'FFFFu, 0x7F80'0000u,
+        0xFF80'0000u, 0x7F80'0001u, 0x7FFF'FFFFu, 0xFF80'0001u, 0xFFFF'FFFFu})
+    numbers.push_back(std::bit_cast<float>(bits));
+  for (uint32_t bits = 1; numbers.size() < 100'003; bits = bits * 1664525 + 1013904223)
+    numbers.push_back(std::bit_cast<float>(bits));
+  std::vector<bf16> halves(numbers.size());
+  walk_row(0, std::ssize(numbers), [x = numbers.data(), y = halves.data()](auto at) { at.set(y, at(x)); });
+  int64_t different = 0;
+  for (std::size_t i = 0; i < numbers.size(); ++i) different += halves[i].bits != round_to_bf16(numbers[i]).bits;
+  CHECK(different == 0);
 }
 
 TEST_CASE("Products of rounded numbers agree with a product in double", "[bf16][gemm]") {

@@ -191,6 +191,7 @@ misused "--recompute and --experts 2 do not go together: a block that is compute
 ends_with 0 train --text text.txt "${shape[@]}" --width 8 --context 16 --steps 2 --experts 2 --balance 0 --recompute --out free
 holds "a mixture is introduced" grep -q "a mixture of 2 experts in each layer, 2 for each token" out
 ends_with 0 train --text text.txt "${shape[@]}" --width 8 --context 16 --steps 2 --experts 1 --out alone
+holds "one expert is no experts" grep -q "a mixture of 1 expert in" out
 holds "one expert is all that a token can use" grep -q '"experts_per_token": 1' alone/config.json
 ends_with 0 "${encdec[@]}" --width 8 --context 100000000 --steps 1 --positions none --out roomy
 

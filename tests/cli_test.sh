@@ -144,7 +144,7 @@ holds "a run prints no control characters into a pipe" bash -c '! grep -q $'"'\\
 holds "a run says how good it became" grep -q "validation loss" out
 holds "one layer is no layers" grep -qE "^model .*: 1 layer, 2 heads, width 8" out
 holds "the status has all its parts" grep -qE \
-  "4/4  loss [0-9.]+  val [0-9.]+  lr [0-9.e+-]+  grad [0-9.]+  [0-9.kM]+ tok/s  [0-9:]+ left" out
+  "4/4  loss [0-9.]+  val [0-9.]+  [0-9:]+ left  [0-9.kM]+ tok/s  lr [0-9.e+-]+  grad [0-9.]+" out
 holds "metrics are JSON with the expected entries" grep -qE \
   '^\{"step":4,"loss":[0-9.]+,"val_loss":[0-9.]+,"lr":[0-9.e-]+,"grad_norm":[0-9.]+,"tokens_per_s":[0-9.e+]+,"seconds":[0-9.e-]+\}$' \
   a/run/metrics.jsonl
@@ -217,7 +217,7 @@ stops_midway() { # stops_midway arguments...: is told to stop while its first st
   code=$?
   [ $code -eq 130 ]
   verdict "tapeformer $* ends with 130" $? "exit code $code"$'\n'"$(cat err)"
-  holds "it answers at once" grep -q "^stopping  after this batch, and saving; Ctrl-C again stops at once" out
+  holds "it answers at once" grep -q "^stopping  after what is under way, with all saved; Ctrl-C again stops at once" out
   holds "it is stopped before the step" grep -q "^stopped   after step 0 of 3, all is saved" out
   holds "no numbers of it are written" test "$(wc -l <midway/metrics.jsonl)" -eq 1
 }
@@ -228,43 +228,62 @@ stops_midway train --resume midway
 cksum midway/*.safetensors >midway.after
 holds "nor did it change the model" cmp midway.before midway.after
 
-# Told to stop before it has read its text, it ends before the first step, with everything saved
+# Told to stop before it has read its text, it writes nothing, and replaces nothing
 mkfifo slow.txt
-exec 3<>slow.txt
-"$program" train --text slow.txt "${tiny[@]}" --out early >out 2>err </dev/null 3>&- &
-pid=$!
-for try in $(seq 300); do
-  ls -l /proc/$pid/fd 2>/dev/null | grep -q slow.txt && break
-  sleep 0.1
-done
-kill -TERM $pid
-cat text.txt >&3
-exec 3>&-
-wait $pid
-code=$?
-[ $code -eq 130 ] && grep -q "^stopped   after step 0 of 4, all is saved" out
-verdict "a run stopped while it begins is saved" $? "exit code $code"$'\n'"$(cat out err)"
-holds "and leaves no temporary file" bash -c '! ls early | grep tmp'
+stops_early() { # stops_early arguments...: is told to stop while it reads slow.txt
+  exec 3<>slow.txt
+  "$program" train "$@" >out 2>err </dev/null 3>&- &
+  pid=$!
+  for try in $(seq 300); do # until the program itself, not yet the shell's copy of itself, has opened the text
+    [ "$(readlink /proc/$pid/exe)" = "$program" ] && ls -l /proc/$pid/fd | grep -q slow.txt && break
+    sleep 0.1
+  done
+  kill -TERM $pid
+  cat text.txt >&3
+  exec 3>&-
+  wait $pid
+  code=$?
+  [ $code -eq 130 ] && grep -q "^stopped   before the run began, nothing was written" out
+  verdict "tapeformer train $* can be stopped before it begins" $? "exit code $code"$'\n'"$(cat out err)"
+}
+cp -r t1 kept
+stops_early --text slow.txt "${tiny[@]}" --out early
+holds "and leaves no folder" test ! -e early
+stops_early --text slow.txt "${tiny[@]}" --out kept --force
+stops_early --text slow.txt --resume kept --steps 8
+holds "and changes nothing" diff -r t1 kept
 
-# The end of a terminal is told more than once
-"$program" train --text text.txt "${long[@]}" --steps 100000000 --out hung >out 2>err </dev/null &
+# The end of a terminal is no reason to lose a run
+env --default-signal=HUP "$program" train --text text.txt "${long[@]}" --steps 100000000 --eval-every 1000000 \
+  --out hung >out 2>err </dev/null &
 pid=$!
 for try in $(seq 300); do
   [ "$(cat hung/metrics.jsonl 2>/dev/null | wc -l)" -gt 5 ] && break
   sleep 0.1
 done
 kill -HUP $pid
-kill -HUP $pid
+for try in $(seq 300); do
+  kill -0 $pid 2>/dev/null || break
+  sleep 0.1
+done
+kill -KILL $pid 2>/dev/null
 wait $pid
 code=$?
 [ $code -eq 130 ] && grep -q "all is saved" out && [ -s hung/checkpoint.safetensors ]
 verdict "a run whose terminal is closed is saved" $? "exit code $code"$'\n'"$(cat out err)"
+holds "an older validation loss is dated" grep -qE "^ *[1-9][0-9]*/100000000 .*val [0-9.]+ at 0  [0-9:]+ left" out
 
-# More steps than were planned stretch a schedule
-ends_with 0 train --resume t1 --steps 8
+# Another number of steps than was planned stretches a schedule
+cp -r t1 longer
+ends_with 0 train --resume longer --steps 8
 holds "that is said" grep -qE "^schedule  that of 8 steps now, not of 4: the learning rate goes on with [0-9.e-]+ instead of" out
-holds "and the loss of validation is dated" grep -qE "^8/8 .*val [0-9.]+  lr" out
-rm -r t1 && cp -r t2 t1
+holds "a fresh validation loss has no date" grep -qE "^8/8 .*val [0-9.]+  [0-9:]+ left" out
+
+# An error in between says how to go on
+cp -r t1 blocked
+ln -sf /dev/null blocked/model.safetensors
+ends_with 1 train --resume blocked --steps 8
+holds "how to go on is said" grep -qE "can not write /dev/null.*when its cause is removed, go on from the last checkpoint with: .*train --resume blocked" err
 
 # A folder is for one process at a time
 "$program" train --text text.txt "${long[@]}" --steps 100000000 --out busy >/dev/null 2>&1 &
@@ -350,14 +369,14 @@ END
 "$program" train --text text.txt "${tiny[@]}" --out unread >/dev/full 2>err </dev/null
 code=$?
 [ $code -eq 0 ] && cmp -s unread/model.safetensors m/model.safetensors &&
-  [ "$(cat err)" = "tapeformer: can not write to standard output: No space left on device; training goes on, its numbers are in metrics.jsonl" ]
+  [ "$(cat err)" = "tapeformer: can not write to standard output: No space left on device; nothing else is affected, and the numbers are in metrics.jsonl" ]
 verdict "training goes on when nobody can read what it says, and tells it once" $? "exit code $code"$'\n'"$(cat err)"
 mkfifo leaves
 head -c 1 <leaves >first_byte &
 "$program" train --text text.txt "${shape[@]}" --steps 300 --log-every 1 --out left >leaves 2>err </dev/null
 code=$?
 wait
-[ $code -eq 0 ] && [ "$(wc -l <left/metrics.jsonl)" -eq 301 ] && grep -q "Broken pipe; training goes on" err
+[ $code -eq 0 ] && [ "$(wc -l <left/metrics.jsonl)" -eq 301 ] && grep -q "Broken pipe; nothing else is affected" err
 verdict "and when who reads it goes away" $? "exit code $code"$'\n'"$(cat err)"
 
 misused "--model is required" sample

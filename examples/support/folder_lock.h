@@ -12,8 +12,9 @@ namespace tape::inline TAPE_ABI::tool {
 /// system that knows no locks have none.
 class FolderLock {
  public:
-  /// Makes the folder if it is missing. Throws Error when it can not be made, and when another process has it.
-  explicit FolderLock(const std::string& folder);
+  /// Makes the folder if it is missing. Throws Error when it can not be made, and when another process has it; then the
+  /// message ends with what else one can do than wait, "or …".
+  explicit FolderLock(const std::string& folder, const std::string& alternative = "");
   FolderLock(FolderLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
   FolderLock& operator=(FolderLock&&) = delete;
   ~FolderLock();

@@ -14,15 +14,20 @@ namespace {
 constexpr std::array<int, 3> signals{SIGINT, SIGTERM, SIGHUP};
 
 volatile std::sig_atomic_t wanted = 0;
+volatile std::sig_atomic_t insisted = 0;  // by another signal than SIGHUP
 
 std::string line;  // what note() prints, complete before it can run
 
 // A signal handler: only calls that are safe there.
 void note(int signal) {
-  if (wanted != 0) {
-    if (signal != SIGHUP) ::raise(signal);  // the second one, of another kind: it does what it always did from here on
-    return;
+  if (signal != SIGHUP) {
+    if (insisted != 0) {  // the second one, of the other kind: it does what it always did from here on
+      ::raise(signal);
+      return;
+    }
+    insisted = 1;
   }
+  if (wanted != 0) return;
   wanted = 1;
   const int code = errno;
   [[maybe_unused]] const ssize_t ignored = ::write(STDOUT_FILENO, line.data(), line.size());  // a courtesy
@@ -43,6 +48,7 @@ void install(int signal, struct sigaction& before) {
 
 Interrupt::Interrupt(std::string_view answer) {
   wanted = 0;
+  insisted = 0;
   const char* const above = ::isatty(STDOUT_FILENO) != 0 ? "\n" : "";  // a status is drawn in place there
   line = str(above, answer, "\n");
   for (std::size_t i = 0; i < signals.size(); ++i) install(signals[i], before_[i]);

@@ -9,9 +9,10 @@
 
 namespace tape::inline TAPE_ABI::tool {
 
-/// While it lives, the first SIGINT, SIGTERM or SIGHUP is only noted, and answered on standard output at once; a second
-/// one ends the program as usual, but for SIGHUP, which comes from the terminal and from its shell. A signal that the
-/// program was started with orders to ignore stays ignored. There may be one at a time.
+/// While it lives, the first SIGINT or SIGTERM and every SIGHUP is only noted, and the first of them answered on
+/// standard output at once; a second SIGINT or SIGTERM ends the program as usual. SIGHUP comes from a closed terminal
+/// and from its shell, and a SIGTERM may follow. A signal that the program was started with orders to ignore stays
+/// ignored. There may be one at a time.
 class Interrupt {
  public:
   /// `answer` is a line that says what happens now.

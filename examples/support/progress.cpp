@@ -53,10 +53,10 @@ std::vector<std::string> Progress::parts() const {
     parts.push_back(fmt::format("val {:.3f}{}", *validation_loss_, at));
   }
   if (done_ == first_) return parts;
+  parts.push_back(fmt::format("{} left", clock_time(seconds_left())));
+  parts.push_back(fmt::format("{} tok/s", short_number(tokens_per_second())));
   parts.push_back(fmt::format("lr {:.1e}", last_.rate));
   parts.push_back(fmt::format("grad {:.2f}", last_.gradient_norm));
-  parts.push_back(fmt::format("{} tok/s", short_number(tokens_per_second())));
-  parts.push_back(fmt::format("{} left", clock_time(seconds_left())));
   return parts;
 }
 

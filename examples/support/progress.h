@@ -1,6 +1,6 @@
 // Progress of a training run, as a person wants to see it:
 //
-//   850/2000  loss 1.623  val 1.702 at 800  lr 8.1e-04  grad 0.42  31.2k tok/s  0:36 left
+//   850/2000  loss 1.623  val 1.702 at 800  0:36 left  31.2k tok/s  lr 8.1e-04  grad 0.42
 //
 // Here the loss is averaged over about the last twenty steps, since that of a single batch jumps about, and the
 // validation loss is that of step 800, the last one where it was measured.

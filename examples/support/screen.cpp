@@ -16,8 +16,8 @@ namespace tape::inline TAPE_ABI::tool {
 
 namespace {
 
-int failure = 0;          // errno of the first print that failed
-std::string consolation;  // what to say when that happens; empty: nothing
+int failure = 0;       // errno of the first print that failed
+std::string going_on;  // what to say when that happens; empty: nothing
 
 std::string complaint() {
   return "can not write to standard output: " + std::generic_category().message(failure);
@@ -28,7 +28,7 @@ void attempt(const auto& print) {
   errno = 0;
   if (print() || failure != 0) return;
   failure = errno != 0 ? errno : EIO;
-  if (!consolation.empty()) std::fprintf(stderr, "tapeformer: %s; %s\n", complaint().c_str(), consolation.c_str());
+  if (!going_on.empty()) std::fprintf(stderr, "tapeformer: %s; %s\n", complaint().c_str(), going_on.c_str());
 }
 
 std::size_t terminal_columns() {
@@ -57,7 +57,7 @@ void require_shown() {
 }
 
 void go_on_without_output(const std::string& note) {
-  consolation = note;
+  going_on = note;
   std::signal(SIGPIPE, SIG_IGN);
 }
 

@@ -117,17 +117,23 @@ CLI::Validator from_to(Value least, Value most) {
   return {error_of, "", "range"};
 }
 
-/// An option whose value is a whole number. CLI11 by itself would read 010 as 8 and 18446744073709551616 as one less.
+/// Any whole number that fits. CLI11 by itself would read 010 as 8 and 18446744073709551616 as one less.
 template <std::integral Value>
-CLI::Option* add_whole(CLI::App& command, const std::string& name, Value& value, const std::string& description) {
+CLI::Validator whole_number() {
   const auto error_of = [](const std::string& given) {
     Value ignored{};
     return read_whole(given, ignored);
   };
+  return {error_of, "", "whole number"};
+}
+
+/// An option whose value is a whole number.
+template <std::integral Value>
+CLI::Option* add_whole(CLI::App& command, const std::string& name, Value& value, const std::string& description) {
   return command
       .add_option_function<std::string>(
           name, [&value](const std::string& given) { read_whole(given, value); }, description)
-      ->check(CLI::Validator(error_of, "", "whole number"))
+      ->check(whole_number<Value>())
       ->type_name(std::is_signed_v<Value> ? "INT" : "UINT");
 }
 

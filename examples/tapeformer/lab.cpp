@@ -77,8 +77,8 @@ int run(const Options& o) {
   if (o.experiments.empty()) {
     for (const lab::Experiment& e : lab::experiments()) options.experiments.push_back(&e);
   }
-  tool::go_on_without_output("the lab goes on, its page will be in " + o.out);
-  const tool::FolderLock lock(o.out);
+  tool::go_on_without_output("nothing else is affected, and the page will be in " + o.out);
+  const tool::FolderLock lock(o.out, "or choose another folder with --out");
   const lab::Plan plan = lab::plan_of(options);
   const char* size = o.full ? "full" : "quick";
   tool::say(fmt::format("{}: {}, {}, {} of them measured already; about {} for the rest, {} at once", size,

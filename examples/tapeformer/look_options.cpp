@@ -3,6 +3,8 @@
 #include <optional>
 #include <string>
 
+#include "choices.h"
+
 namespace tapeformer {
 
 void add_look_options(CLI::App& command, LookOptions& look, const std::string& without_text) {
@@ -20,9 +22,11 @@ void add_look_options(CLI::App& command, LookOptions& look, const std::string& w
   add("--mask", look.request.mask, "Character that marks a gap, for a bert [_]")->type_name("CHAR");
   command.add_option("--layers", look.selection.layers, "Layers to show, from 0, as in 0,5,11 [up to 16]")
       ->delimiter(',')
+      ->check(whole_number<int64_t>())
       ->type_name("INT,...");
   command.add_option("--heads", look.selection.heads, "Heads to show, from 0, as in 0,3 [all]")
       ->delimiter(',')
+      ->check(whole_number<int64_t>())
       ->type_name("INT,...");
 }
 

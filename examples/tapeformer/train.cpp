@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <filesystem>
-#include <memory>
 #include <numbers>
 #include <optional>
 #include <string>
@@ -12,14 +11,12 @@
 #include <tape/core/atomic_file.h>
 #include <tape/examples/report/live_run.h>
 #include <tape/examples/report/page.h>
-#include <tape/examples/support/folder_lock.h>
 #include <tape/examples/support/numbers.h>
-#include <tape/examples/support/saved_run.h>
 #include <tape/examples/support/screen.h>
-#include <tape/examples/support/text.h>
 #include <tape/examples/support/training_run.h>
 
 #include "commands.h"
+#include "prepared_run.h"
 #include "suggestion.h"
 #include "train_options.h"
 
@@ -30,21 +27,12 @@ namespace {
 namespace tool = tape::tool;
 using tape::Error;
 
-// Everything about a run that has been checked and is ready to start.
-struct Prepared {
-  tool::RunFolder folder;
-  tool::FolderLock lock;
-  tool::CharTokenizer tokenizer;
-  std::unique_ptr<tool::Trainer> trainer;
-  std::string rescheduled = {};  // what another number of steps does to a run that goes on
-};
-
 // What the loss is counted for.
 const char* target_of(tape::nn::Architecture architecture) {
   return architecture == tape::nn::Architecture::EncoderOnly ? "character asked for" : "character";
 }
 
-void introduce(const Prepared& run) {
+void introduce(const PreparedRun& run) {
   const tool::RunConfig& config = run.trainer->config();
   const tape::nn::ModelConfig& m = config.model;
   const tool::Recipe& r = config.recipe;
@@ -60,8 +48,8 @@ void introduce(const Prepared& run) {
   tool::say(fmt::format("          scheme {}, norm {}, activation {}, positions {}, {} head", name_of(m.scheme),
                         name_of(m.norm.kind), name_of(m.activation), name_of(m.positions), m.tied ? "tied" : "untied"));
   if (m.mixture.experts > 0) {
-    tool::say(fmt::format("          a mixture of {} experts in each layer, {} for each token", m.mixture.experts,
-                          m.mixture.per_token));
+    tool::say(fmt::format("          a mixture of {} in each layer, {} for each token",
+                          tool::counted(m.mixture.experts, "expert"), m.mixture.per_token));
   }
   const std::string rows = encdec ? "pairs" : fmt::format("x {} characters", m.context);
   tool::say(fmt::format("training  {} of {} {}, {}{}", tool::counted(r.steps, "step"), r.batch * r.accumulate, rows,
@@ -77,89 +65,6 @@ void introduce(const Prepared& run) {
                         run.trainer->data().unigram_entropy()));
 }
 
-tool::Corpus corpus_of(const std::u32string& text, const tool::CharTokenizer& tokenizer,
-                       const tool::RunConfig& config) {
-  return tool::corpus_of(text, tokenizer, config.architecture, config.text.path);
-}
-
-// A run must not write over what it learns from.
-void require_other_file(const tool::RunFolder& folder, const std::string& text) {
-  const std::string file = folder.same_file(text);
-  if (!file.empty())
-    throw Error(tape::str(text, " would be replaced by the run, which writes its own ", file,
-                          ": give the text another name or the run another folder with --out"));
-}
-
-Prepared prepare_new(const TrainOptions& options) {
-  const tool::RunFolder folder(options.out);
-  require_other_file(folder, options.config.text.path);
-  if (folder.holds_run() && !options.force) {
-    const std::string go_on = folder.can_continue()
-                                  ? tape::str("--force replaces it, --resume ", quoted(options.out), " continues it")
-                                  : "it has no checkpoint yet, --force starts it anew";
-    throw Error(tape::str(options.out, " already holds a run: ", go_on, ", another --out keeps it"));
-  }
-  tool::RunConfig config = options.config;
-  const std::u32string text = tool::read_text(config.text.path);
-  const tool::CharTokenizer tokenizer = tool::tokenizer_of(text, config.architecture);
-  config.model.vocab = tool::vocabulary(tokenizer, config.architecture);
-  config.text = {.path = std::filesystem::absolute(config.text.path).lexically_normal().string(),
-                 .characters = std::ssize(text),
-                 .fingerprint = tool::fingerprint(text)};
-  auto trainer = std::make_unique<tool::Trainer>(config, corpus_of(text, tokenizer, config));
-  folder.create();
-  tool::FolderLock lock(folder.path());
-  folder.clear();
-  tokenizer.save(folder.tokenizer());
-  tool::save_config(folder.config(), config);
-  return {folder, std::move(lock), tokenizer, std::move(trainer)};
-}
-
-// Schedules are stretched over all steps of a run, so that more steps change its rate at once.
-std::string change_of_schedule(const tool::Recipe& before, const tool::Recipe& now, int64_t step) {
-  const double old_rate = tool::make_schedule(before)(step);
-  const double rate = tool::make_schedule(now)(step);
-  if (rate == old_rate) return "";
-  return fmt::format("schedule  that of {} now, not of {}: the learning rate goes on with {:.2g} instead of {:.2g}",
-                     tool::counted(now.steps, "step"), tool::grouped(before.steps), rate, old_rate);
-}
-
-Prepared prepare_resumed(const TrainOptions& options) {
-  const tool::RunFolder folder(options.resume);
-  folder.require_run();
-  tool::FolderLock lock(folder.path());  // before the checkpoint is read, which another process may replace
-  auto [config, tokenizer] = tool::load_saved_run(folder);
-  const int64_t eval_every = config.reporting.eval_every;
-  const tool::Recipe before = config.recipe;
-  options.apply_to(config);
-  require_other_file(folder, config.text.path);
-  if (config.recipe.schedule == tool::ScheduleKind::Plateau && config.reporting.eval_every != eval_every) {
-    throw Error("--eval-every can not be changed with --resume: the plateau schedule listens to the validation loss");
-  }
-  const std::u32string text = tool::read_text(config.text.path);
-  if (tool::fingerprint(text) != config.text.fingerprint) {
-    throw Error(tape::str(config.text.path, " is not the text that this run began with: give that one with ",
-                          tool::learns_pairs(config.architecture) ? "--pairs" : "--text"));
-  }
-  if (!(tokenizer == tool::tokenizer_of(text, config.architecture))) {
-    throw Error(tape::str(folder.tokenizer(), " does not belong to ", config.text.path));
-  }
-  auto trainer = std::make_unique<tool::Trainer>(config, corpus_of(text, tokenizer, config));
-  if (!std::filesystem::exists(folder.checkpoint())) {
-    throw Error(tape::str("there is nothing to continue in ", options.resume, ": ", folder.checkpoint(),
-                          " is missing; start anew with --out ", quoted(options.resume), " --force"));
-  }
-  trainer->load(folder.checkpoint());
-  if (trainer->steps() > config.recipe.steps) {
-    throw Error(tape::str("the run in ", options.resume, " has already done ", trainer->steps(), " steps: --steps ",
-                          config.recipe.steps, " is too few"));
-  }
-  folder.create();
-  tool::save_config(folder.config(), config);
-  std::string rescheduled = change_of_schedule(before, config.recipe, trainer->steps());
-  return {folder, std::move(lock), tokenizer, std::move(trainer), std::move(rescheduled)};
-}
-
 // What a model can do.
 const char* invitation_of(tape::nn::Architecture architecture) {
   switch (architecture) {
@@ -173,7 +78,7 @@ const char* invitation_of(tape::nn::Architecture architecture) {
 }
 
 // What to say, and the exit code, when the run is over.
-int conclude(const Prepared& run, const std::string& program, const tool::RunResult& result) {
+int conclude(const PreparedRun& run, const std::string& program, const tool::RunResult& result) {
   const std::string folder = quoted(run.folder.path());
   const int64_t steps = run.trainer->steps();
   switch (result.end) {
@@ -240,22 +145,28 @@ class Live {
   bool open_ = false;  // to other machines
 };
 
-// Trains, and says in what else ends it how the run can go on.
-tool::RunResult run_to_its_end(const Prepared& run, const tool::Interrupt& interrupt, const std::string& program) {
+// Trains. An error in between also says how to go on after it.
+tool::RunResult train_prepared(const PreparedRun& run, const tool::Interrupt& interrupt, const std::string& program) {
   try {
     return tool::run_training(*run.trainer, run.folder, interrupt);
   } catch (const Error& error) {
     if (!run.folder.can_continue()) throw;
-    throw Error(tape::str(error.what(), "; once that is mended, ", quoted(program), " train --resume ",
-                          quoted(run.folder.path()), " goes on from the last checkpoint"));
+    throw Error(tape::str(error.what(), "; when its cause is removed, go on from the last checkpoint with: ",
+                          quoted(program), " train --resume ", quoted(run.folder.path())));
   }
 }
 
 int train(const TrainOptions& options, const std::string& program) {
-  const tool::Interrupt interrupt("stopping  after this batch, and saving; Ctrl-C again stops at once, without");
-  tool::go_on_without_output("training goes on, its numbers are in metrics.jsonl");
+  tool::go_on_without_output("nothing else is affected, and the numbers are in metrics.jsonl");
+  const tool::Interrupt interrupt(
+      "stopping  after what is under way, with all saved; Ctrl-C again stops at once, without");
   const Live live(options);  // before the run is prepared: its port may be taken
-  const Prepared run = options.resume.empty() ? prepare_new(options) : prepare_resumed(options);
+  const std::optional<PreparedRun> prepared = prepare(options, interrupt);
+  if (!prepared) {
+    tool::say("stopped   before the run began, nothing was written");
+    return exit_interrupted;
+  }
+  const PreparedRun& run = *prepared;
   const int64_t steps = run.trainer->config().recipe.steps;
   if (run.trainer->steps() == steps) {
     if (!std::filesystem::exists(run.folder.model())) tool::save_model(*run.trainer, run.folder);
@@ -267,7 +178,7 @@ int train(const TrainOptions& options, const std::string& program) {
   if (run.trainer->steps() > 0) tool::say(fmt::format("resuming  after step {}", tool::grouped(run.trainer->steps())));
   if (!run.rescheduled.empty()) tool::say(run.rescheduled);
   live.introduce();
-  const tool::RunResult result = run_to_its_end(run, interrupt, program);
+  const tool::RunResult result = train_prepared(run, interrupt, program);
   if (run.trainer->config().reporting.watch_every > 0) leave_page(run.folder);
   return conclude(run, program, result);
 }

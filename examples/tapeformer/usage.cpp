@@ -73,7 +73,8 @@ std::string wrong_value(const CLI::ParseError& error, const CLI::App& command) {
   const std::string message = error.what();
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error)) {  // "--name: 1 required INT missing", "--name: At Most …"
     const std::string name = message.substr(0, message.find(": "));
-    return name + (message.ends_with("missing") ? " needs a value" : " is given more than once");
+    if (message.ends_with("missing")) return name + " needs a value";
+    return message.find(": At Most ") != std::string::npos ? name + " is given more than once" : message;
   }
   const std::size_t colon = message.find(": ");
   const std::size_t equals = message.find(" = ");

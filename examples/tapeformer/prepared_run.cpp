@@ -1,0 +1,119 @@
+#include "prepared_run.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <utility>
+
+#include <tape/core/error.h>
+#include <tape/examples/support/numbers.h>
+#include <tape/examples/support/saved_run.h>
+#include <tape/examples/support/text.h>
+
+#include "suggestion.h"
+
+namespace tapeformer {
+
+namespace {
+
+namespace tool = tape::tool;
+using tape::Error;
+
+tool::Corpus corpus_of(const std::u32string& text, const tool::CharTokenizer& tokenizer,
+                       const tool::RunConfig& config) {
+  return tool::corpus_of(text, tokenizer, config.architecture, config.text.path);
+}
+
+// A run must not write over what it learns from.
+void require_other_file(const tool::RunFolder& folder, const std::string& text) {
+  const std::string file = folder.same_file(text);
+  if (!file.empty())
+    throw Error(tape::str(text, " would be replaced by the run, which writes its own ", file,
+                          ": give the text another name or the run another folder with --out"));
+}
+
+// A run is not replaced unless that is asked for.
+void require_free(const tool::RunFolder& folder, const TrainOptions& options) {
+  if (!folder.holds_run() || options.force) return;
+  const std::string go_on = folder.can_continue()
+                                ? tape::str("--force replaces it, --resume ", quoted(options.out), " continues it")
+                                : "it has no checkpoint yet, --force starts it anew";
+  throw Error(tape::str(options.out, " already holds a run: ", go_on, ", another --out keeps it"));
+}
+
+std::optional<PreparedRun> prepare_new(const TrainOptions& options, const tool::Interrupt& interrupt) {
+  const tool::RunFolder folder(options.out);
+  require_other_file(folder, options.config.text.path);
+  require_free(folder, options);
+  tool::RunConfig config = options.config;
+  const std::u32string text = tool::read_text(config.text.path);
+  const tool::CharTokenizer tokenizer = tool::tokenizer_of(text, config.architecture);
+  config.model.vocab = tool::vocabulary(tokenizer, config.architecture);
+  config.text = {.path = std::filesystem::absolute(config.text.path).lexically_normal().string(),
+                 .characters = std::ssize(text),
+                 .fingerprint = tool::fingerprint(text)};
+  auto trainer = std::make_unique<tool::Trainer>(config, corpus_of(text, tokenizer, config));
+  if (interrupt.requested()) return {};
+  folder.create();
+  tool::FolderLock lock(folder.path(), "or choose another folder with --out");
+  require_free(folder, options);  // another process may have trained there meanwhile
+  folder.clear();
+  tokenizer.save(folder.tokenizer());
+  tool::save_config(folder.config(), config);
+  return PreparedRun{folder, std::move(lock), tokenizer, std::move(trainer)};
+}
+
+// Schedules are stretched over all steps of a run, so that another number of them changes its rate at once.
+std::string change_of_schedule(const tool::Recipe& before, const tool::Recipe& now, int64_t step) {
+  const double old_rate = tool::make_schedule(before)(step);
+  const double rate = tool::make_schedule(now)(step);
+  const std::string change = fmt::format("{:.2g} instead of {:.2g}", rate, old_rate);
+  if (fmt::format("{0:.2g} instead of {0:.2g}", old_rate) == change) return "";
+  return fmt::format("schedule  that of {} now, not of {}: the learning rate goes on with {}",
+                     tool::counted(now.steps, "step"), tool::grouped(before.steps), change);
+}
+
+std::optional<PreparedRun> prepare_resumed(const TrainOptions& options, const tool::Interrupt& interrupt) {
+  const tool::RunFolder folder(options.resume);
+  folder.require_run();
+  tool::FolderLock lock(folder.path());  // before the checkpoint is read, which another process may replace
+  auto [config, tokenizer] = tool::load_saved_run(folder);
+  const int64_t eval_every = config.reporting.eval_every;
+  const tool::Recipe before = config.recipe;
+  options.apply_to(config);
+  require_other_file(folder, config.text.path);
+  if (config.recipe.schedule == tool::ScheduleKind::Plateau && config.reporting.eval_every != eval_every) {
+    throw Error("--eval-every can not be changed with --resume: the plateau schedule listens to the validation loss");
+  }
+  const std::u32string text = tool::read_text(config.text.path);
+  if (tool::fingerprint(text) != config.text.fingerprint) {
+    throw Error(tape::str(config.text.path, " is not the text that this run began with: give that one with ",
+                          tool::learns_pairs(config.architecture) ? "--pairs" : "--text"));
+  }
+  if (!(tokenizer == tool::tokenizer_of(text, config.architecture))) {
+    throw Error(tape::str(folder.tokenizer(), " does not belong to ", config.text.path));
+  }
+  auto trainer = std::make_unique<tool::Trainer>(config, corpus_of(text, tokenizer, config));
+  if (!std::filesystem::exists(folder.checkpoint())) {
+    throw Error(tape::str("there is nothing to continue in ", options.resume, ": ", folder.checkpoint(),
+                          " is missing; start anew with --out ", quoted(options.resume), " --force"));
+  }
+  trainer->load(folder.checkpoint());
+  if (trainer->steps() > config.recipe.steps) {
+    throw Error(tape::str("the run in ", options.resume, " has already done ", trainer->steps(), " steps: --steps ",
+                          config.recipe.steps, " is too few"));
+  }
+  if (interrupt.requested()) return {};
+  folder.create();
+  tool::save_config(folder.config(), config);
+  std::string rescheduled = change_of_schedule(before, config.recipe, trainer->steps());
+  return PreparedRun{folder, std::move(lock), tokenizer, std::move(trainer), std::move(rescheduled)};
+}
+
+}  // namespace
+
+std::optional<PreparedRun> prepare(const TrainOptions& options, const tool::Interrupt& interrupt) {
+  return options.resume.empty() ? prepare_new(options, interrupt) : prepare_resumed(options, interrupt);
+}
+
+}  // namespace tapeformer
