@@ -89,7 +89,7 @@ refused "--tokens is not for a bert" sample --model b --prompt "n_mber" --tokens
 refused 'character "z" (U+007A) at position 4' sample --model b --prompt "n_mzer"
 refused "--mask must be one character, it has 2" sample --model b --prompt "n__mber" --mask __
 refused 'character "z" (U+007A)' sample --model b --prompt "z_"
-refused "the prompt has 17 characters, more than the model's context of 16" sample --model b --prompt "_number number 12"
+misused "--prompt has 17 characters, more than the model's context of 16" sample --model b --prompt "_number number 12"
 
 ends_with 0 "${encdec[@]}" --context 8 --width 32 --steps 500 --lr 0.005 --out e
 tail -n 1 out | sed 's/^ *[^ ]* //' >suggested
@@ -99,8 +99,8 @@ ends_with 0 sample --model e --prompt "ab7" --temperature 0
 holds "an encoder-decoder answers" grep -qx "AB7" out
 ends_with 0 sample --model e --prompt "ab7" --temperature 0 --tokens 2
 holds "with at most so many characters" grep -qx "AB" out
-refused "the prompt is empty" sample --model e
-refused "the prompt has 9 characters, more than the model's context of 8" sample --model e --prompt ab1ab2ab3
+misused "--prompt is empty" sample --model e
+misused "--prompt has 9 characters, more than the model's context of 8" sample --model e --prompt ab1ab2ab3
 refused "--mask is for a bert: the model in e is of architecture encdec" sample --model e --prompt ab1 --mask _
 sed -i 's/"architecture": "encdec"/"architecture": "gpt"/' e/config.json
 refused "for which a gpt needs a vocabulary of 14, but e/config.json says 16: the files are not of the same run" \

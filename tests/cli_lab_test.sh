@@ -62,6 +62,9 @@ holds "and has a page" test -s stopped/report.html
 
 # Wrong input
 refused "lab" lab
+misused 'a command is missing: choose one of list, run, all' lab
+touch not_a_folder
+refused 'not_a_folder is not a folder: there is a file of that name' lab run norm-outliers --out not_a_folder
 misused 'unknown command "rnu": did you mean run? Choose one of list, run, all' lab rnu norm-outliers
 misused 'tapeformer: unknown experiment "rmsnrom": did you mean rmsnorm? Choose one of' lab run rmsnrom --out none
 misused 'unknown experiment "gradients": choose one of gradient-depth' lab run gradients --out none

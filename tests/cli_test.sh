@@ -24,7 +24,7 @@ holds "the version names who computes products" grep -qE "^products +(oneDNN [0-
 holds "the version names compiler and BLAS" grep -qE "^BLAS .*OpenBLAS" out
 
 # Command lines that make no sense
-misused "A command, train, sample, inspect, report, schedule, schemes or lab, is required"
+misused "a command is missing: choose one of train, sample, inspect, schedule, schemes, lab, report (see tapeformer --help)"
 misused 'unknown command "paint": choose one of train, sample, inspect, schedule, schemes, lab, report' paint
 misused 'unknown command "trian": did you mean train? Choose one of train, sample' trian --text text.txt
 misused "--text is required" train
@@ -98,6 +98,7 @@ for number in many 3.5 0x10 1e3 4x +4 --4; do
 done
 
 # Texts
+misused "--lr must be a number above 0 and at most 1e30" train --text text.txt --lr 1e40 --out run
 refused "there is no file nothing.txt" train --text nothing.txt --out run
 mkdir folder
 refused "folder is a folder" train --text folder --out run
@@ -228,6 +229,23 @@ stops_midway train --resume midway
 cksum midway/*.safetensors >midway.after
 holds "nor did it change the model" cmp midway.before midway.after
 
+# A signal changes nothing but the course: with a model of the usual size most of the time goes into products
+for i in $(seq 10); do
+  "$program" train --text text.txt --steps 100000 --eval-windows 1 --log-every 1 --out "often$i" >out 2>err </dev/null &
+  pid=$!
+  for try in $(seq 300); do
+    [ "$(cat "often$i/metrics.jsonl" 2>/dev/null | wc -l)" -gt 1 ] && break
+    sleep 0.1
+  done
+  sleep "0.0$i"
+  kill -TERM $pid
+  wait $pid
+  code=$?
+  [ $code -eq 130 ] && [ -s "often$i/checkpoint.safetensors" ]
+  verdict "a run of the usual size that is told to stop is saved, try $i" $? "exit code $code"$'\n'"$(cat err)"
+  rm -r "often$i"
+done
+
 # Told to stop before it has read its text, it writes nothing, and replaces nothing
 mkfifo slow.txt
 stops_early() { # stops_early arguments...: is told to stop while it reads slow.txt
@@ -286,16 +304,18 @@ ends_with 1 train --resume blocked --steps 8
 holds "how to go on is said" grep -qE "can not write /dev/null.*when its cause is removed, go on from the last checkpoint with: .*train --resume blocked" err
 
 # A folder is for one process at a time
-"$program" train --text text.txt "${long[@]}" --steps 100000000 --out busy >/dev/null 2>&1 &
+"$program" train --text text.txt "${long[@]}" --steps 100000000 --save-every 100000000 --out busy >/dev/null 2>&1 &
 pid=$!
 for try in $(seq 300); do
   [ "$(cat busy/metrics.jsonl 2>/dev/null | wc -l)" -gt 5 ] && break
   sleep 0.1
 done
-for again in "--resume busy" "--text text.txt --out busy --force"; do
+for again in "--resume busy" "--text text.txt --out busy --force" "--text text.txt --out busy"; do
   ends_with 1 train $again
   holds "the other process is named" grep -q "another process writes into busy: wait for its end" err
 done
+ends_with 1 sample --model busy
+holds "a model that is still to come is announced" grep -q "the run in busy has no model yet: a process is training it" err
 kill -TERM $pid
 wait $pid
 refused "is too few" train --resume busy --steps 3
@@ -312,6 +332,9 @@ refused "is too few" train --resume stopped --steps 3
 misused "--steps must be at least 1" train --resume stopped --steps 0
 misused "--log-every must be at least 1" train --resume stopped --log-every 0
 sed 's/line/Line/' text.txt >other.txt
+mv text.txt moved.txt
+refused "text.txt, which this run learns from: if it was moved, name it with --text" train --resume stopped --steps 100000
+mv moved.txt text.txt
 refused "other.txt is not the text that this run began with" train --resume stopped --text other.txt --steps 100000
 cp -r stopped broken
 head -c 500 stopped/checkpoint.safetensors >broken/checkpoint.safetensors

@@ -195,7 +195,7 @@ TEST_CASE("A translation ends at the end token, the context, or the number of to
   CHECK(length(0) == 0);
   CHECK(length(1) <= 1);
   CHECK(length(1000) <= 12);
-  CHECK(has_parts(error_of([&] { tool::translate(model, {}, {}, [](int32_t) {}); }), {"the prompt is empty"}));
+  CHECK(has_parts(error_of([&] { tool::translate(model, {}, {}, [](int32_t) {}); }), {"--prompt is empty"}));
   CHECK(has_parts(error_of([&] { tool::translate(model, std::vector<int32_t>(13, 0), {}, [](int32_t) {}); }),
                   {"13 characters", "context of 12"}));
 }

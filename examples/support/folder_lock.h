@@ -19,6 +19,9 @@ class FolderLock {
   FolderLock& operator=(FolderLock&&) = delete;
   ~FolderLock();
 
+  /// Has another FolderLock this folder at the moment?
+  static bool is_taken(const std::string& folder);
+
  private:
   int descriptor_ = -1;
 };

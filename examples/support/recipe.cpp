@@ -23,7 +23,7 @@ void check(const Recipe& r) {
   require_range("batch", r.batch, 1, 1'000'000);
   require_range("accumulate", r.accumulate, 1, 1'000'000);
   require_range("validation_windows", r.validation_windows, 1, many);
-  require(r.lr > 0 && std::isfinite(r.lr), "lr", "a number above 0", r.lr);
+  require(r.lr > 0 && r.lr <= 1e30, "lr", "a number above 0 and at most 1e30", r.lr);
   require(r.min_lr >= 0 && r.min_lr <= r.lr, "min-lr", "at least 0 and at most lr", r.min_lr);
   require(r.clip >= 0, "clip", "at least 0 (0 switches it off)", r.clip);
   check_schedule(r);

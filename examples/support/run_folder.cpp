@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <tape/core/atomic_file.h>
+#include <tape/examples/support/folder_lock.h>
 
 namespace tape::inline TAPE_ABI::tool {
 
@@ -51,6 +52,9 @@ void RunFolder::require_run() const {
 void RunFolder::require_model() const {
   require_run();
   if (exists(model())) return;
+  if (FolderLock::is_taken(path_))
+    throw Error(str("the run in ", path_, " has no model yet: a process is training it, whose first checkpoint brings ",
+                    model()));
   throw Error(str("the run in ", path_, " has no model, ", model(), " is missing: train ",
                   can_continue() ? str("--resume ", path_, " goes on and writes it")
                                  : str("--out ", path_, " --force starts the run anew")));

@@ -22,9 +22,9 @@ Tensor last_position(const Tensor& features) {
 }
 
 void require_fitting(int64_t length, int64_t context) {
-  if (length < 1) throw Error("the prompt is empty: this model needs a text to work on");
+  if (length < 1) throw Error("--prompt is empty: this model needs a text to work on");
   if (length > context)
-    throw Error(str("the prompt has ", length, " characters, more than the model's context of ", context));
+    throw Error(str("--prompt has ", length, " characters, more than the model's context of ", context));
 }
 
 }  // namespace

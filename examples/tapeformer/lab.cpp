@@ -79,6 +79,8 @@ int run(const Options& o) {
   }
   tool::go_on_without_output("nothing else is affected, and the page will be in " + o.out);
   const tool::FolderLock lock(o.out, "or choose another folder with --out");
+  const std::string page = o.out + "/report.html";
+  { const tape::AtomicFile trial(page); }  // what can not be written is told before anything is measured
   const lab::Plan plan = lab::plan_of(options);
   const char* size = o.full ? "full" : "quick";
   tool::say(fmt::format("{}: {}, {}, {} of them measured already; about {} for the rest, {} at once", size,
@@ -86,7 +88,6 @@ int run(const Options& o) {
                         tool::grouped(plan.done), guessed_time(plan.seconds_left / options.jobs), options.jobs));
   const lab::RunResult result = lab::run(options, lock);
   lab::remember(o.out, {size, plan.cells, result.measured, options.jobs, result.seconds, environment()});
-  const std::string page = o.out + "/report.html";
   tape::atomic_write_file(page, lab::report(o.out, language));
   tool::say(fmt::format("{} measured in {}", tool::counted(result.measured, "cell"), tool::clock_time(result.seconds)));
   tool::say("page      " + page);

@@ -56,8 +56,6 @@ void run(CLI::App& app, int argc, char** argv) {
     tape::tool::require_shown();
     return;
   }
-  if (app.get_subcommands().empty())
-    throw CLI::RequiredError("A command, train, sample, inspect, report, schedule, schemes or lab,");
   if (is_for_reading(app)) tape::tool::require_shown();
 }
 
@@ -92,7 +90,7 @@ int main(int argc, char** argv) {
       "tapeformer");
   app.set_version_flag("--version", tapeformer::version_text, "Print version, processor and libraries, and exit");
   app.set_help_flag("-h,--help", "Print this help and exit");
-  app.require_subcommand(0, 1);  // none at all has a better message below
+  app.require_subcommand(1);
   app.get_formatter()->column_width(28);
   app.footer(
       "Examples:\n"

@@ -19,6 +19,8 @@ namespace {
 namespace tool = tape::tool;
 using tape::Error;
 
+constexpr const char* another_folder = "or choose another folder with --out";
+
 tool::Corpus corpus_of(const std::u32string& text, const tool::CharTokenizer& tokenizer,
                        const tool::RunConfig& config) {
   return tool::corpus_of(text, tokenizer, config.architecture, config.text.path);
@@ -44,6 +46,7 @@ void require_free(const tool::RunFolder& folder, const TrainOptions& options) {
 std::optional<PreparedRun> prepare_new(const TrainOptions& options, const tool::Interrupt& interrupt) {
   const tool::RunFolder folder(options.out);
   require_other_file(folder, options.config.text.path);
+  if (folder.holds_run()) tool::FolderLock(folder.path(), another_folder);  // a process may be at work there
   require_free(folder, options);
   tool::RunConfig config = options.config;
   const std::u32string text = tool::read_text(config.text.path);
@@ -55,7 +58,7 @@ std::optional<PreparedRun> prepare_new(const TrainOptions& options, const tool::
   auto trainer = std::make_unique<tool::Trainer>(config, corpus_of(text, tokenizer, config));
   if (interrupt.requested()) return {};
   folder.create();
-  tool::FolderLock lock(folder.path(), "or choose another folder with --out");
+  tool::FolderLock lock(folder.path(), another_folder);
   require_free(folder, options);  // another process may have trained there meanwhile
   folder.clear();
   tokenizer.save(folder.tokenizer());
@@ -84,6 +87,11 @@ std::optional<PreparedRun> prepare_resumed(const TrainOptions& options, const to
   require_other_file(folder, config.text.path);
   if (config.recipe.schedule == tool::ScheduleKind::Plateau && config.reporting.eval_every != eval_every) {
     throw Error("--eval-every can not be changed with --resume: the plateau schedule listens to the validation loss");
+  }
+  if (!std::filesystem::exists(config.text.path)) {
+    throw Error(tape::str("there is no file ", config.text.path,
+                          ", which this run learns from: if it was moved, name it with ",
+                          tool::learns_pairs(config.architecture) ? "--pairs" : "--text"));
   }
   const std::u32string text = tool::read_text(config.text.path);
   if (tool::fingerprint(text) != config.text.fingerprint) {
