@@ -1,9 +1,9 @@
 // The matrix products of oneDNN, an optional library. onednn_gemm.cpp is the only file that sees it; in a build without
 // it, and in the f64 twin, onednn_absent.cpp stands in its place.
 //
-// While oneDNN 2.6 multiplies, the stack pointer of the thread may point into the heap, where the frame of a signal handler
-// would overwrite what lies below: programs that handle signals block them in the threads that compute, as the tool does
-// (examples/support/interrupt.h).
+// While oneDNN 2.6 multiplies, the stack pointer of the thread may point into the heap, where the frame of a signal
+// handler would overwrite what lies below: programs that handle signals block them in the threads that compute, as the
+// tool does (examples/support/interrupt.h).
 #pragma once
 
 #include <compare>
