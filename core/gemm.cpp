@@ -8,7 +8,7 @@
 
 #include <tape/core/error.h>
 #include <tape/core/onednn.h>
-#include <tape/core/panels.h>
+#include <tape/core/panel_gemm.h>
 #include <tape/core/parallel.h>
 #include <tape/core/storage.h>
 #include <tape/core/tiles.h>
@@ -67,8 +67,8 @@ auto of_precision(Single single, Double twice) {
 
 // Does oneDNN compute the product (m, n) with k summed numbers? A row is left to BLAS, see below.
 bool by_onednn(GemmLibrary library, Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k) {
-  if (m == 1 || k == 0 || library == GemmLibrary::openblas) return false;
-  return library == GemmLibrary::onednn || onednn::is_faster(ta, tb, m, n);
+  if (m == 1 || k == 0) return false;
+  return library == GemmLibrary::onednn || (library == GemmLibrary::faster && onednn::is_faster(ta, tb, m, n));
 }
 
 void call(bool with_onednn, Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, real alpha, const real* a,
@@ -104,6 +104,11 @@ ConstMatrix transposed(ConstMatrix b, Storage& room) {
 
 }  // namespace
 
+GemmLibrary fastest(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k) {
+  if (panels_are_faster(ta, tb, m, n, k)) return GemmLibrary::panels;
+  return by_onednn(GemmLibrary::faster, ta, tb, m, n, k) ? GemmLibrary::onednn : GemmLibrary::openblas;
+}
+
 void gemm_serial(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
                  GemmLibrary library) {
   if (c.rows == 0 || c.columns == 0) return;
@@ -116,6 +121,11 @@ void gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, 
           const Epilogue& epilogue, GemmLibrary library) {
   if (c.rows == 0 || c.columns == 0) return;
   const int64_t k = ta == Transpose::yes ? a.rows : a.columns;
+  if (library == GemmLibrary::faster) library = fastest(ta, tb, c.rows, c.columns, k);
+  if (library == GemmLibrary::panels) {
+    panel_gemm(ta, tb, alpha, a, b, beta, c, epilogue);
+    return;
+  }
   const bool with_onednn = by_onednn(library, ta, tb, c.rows, c.columns, k);
   Storage room;
   if (with_onednn && tb == Transpose::yes && pays_to_turn(b, c.rows)) {

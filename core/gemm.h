@@ -1,5 +1,5 @@
-// Matrix products. gemm.cpp is the only file that sees BLAS; where oneDNN is there and faster, it computes them
-// instead.
+// Matrix products. gemm.cpp is the only file that sees BLAS; where oneDNN is there and faster, or a kernel of our own,
+// they compute them instead.
 //
 // BLAS libraries that split a product over threads give other bits for another number of threads. Here a product is cut
 // into a grid of tiles that follows from its shape alone, never along the summed size, and each tile is one
@@ -33,9 +33,14 @@ using MutableMatrix = Matrix<real>;
 
 enum class Transpose : bool { no, yes };
 
-/// Who computes a product. `faster` chooses by the processor and the form of the product, see onednn.h; the
-/// others are for tests and measurements, and onednn is openblas in a build without it.
-enum class GemmLibrary { faster, openblas, onednn };
+/// Who computes a product. `faster` chooses by the processor and the form of the product, see onednn.h and
+/// panel_gemm.h; the others are for tests and measurements. onednn is openblas in a build without it, and so are panels
+/// in gemm_serial.
+enum class GemmLibrary { faster, openblas, onednn, panels };
+
+/// What `faster` means for C (m, n) = op(A)·op(B) with k summed numbers. Follows from the processor and the form of the
+/// whole product alone, so that all its tiles are computed alike.
+GemmLibrary fastest(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k);
 
 /// What is done to a tile of C when its product is complete, while it is in the cache: C += bias + residual, and then
 /// activated = φ(C), element by element, by one of two functions.

@@ -37,21 +37,27 @@ constexpr int64_t packed_size(int64_t summed, int64_t columns) {
   return depth<E>(summed) * panels_across(columns) * panel;
 }
 
-/// The second factor, all its rows or a part: panels of `panel` columns, one after the other, each with its rows (of
-/// E's) in order, the last filled up with zeros. It can be used for several products.
+/// The second factor, all its rows or a part: panels of `panel` columns, each with its rows (of E's) in order. Packed
+/// panels follow each other, the last filled up with zeros. It can be used for several products.
 template <class E>
 struct Panels {
   const E* data = nullptr;
-  int64_t depth = 0;   ///< E's along the summed axis, of this part
-  int64_t stride = 0;  ///< E's from one panel to the next
+  int64_t depth = 0;    ///< E's along the summed axis, of this part
+  int64_t stride = 0;   ///< E's from one panel to the next
+  int64_t row = panel;  ///< E's from one row of a panel to the next
 
+  /// E's begin … begin + count - 1 of each column.
+  Panels part(int64_t begin, int64_t count) const { return {data + begin * row, count, stride, row}; }
   /// Rows begin … begin + count - 1 of the matrix; begin must be even.
-  Panels row_range(int64_t begin, int64_t count) const {
-    return {data + begin / numbers_in<E> * panel, tape::depth<E>(count), stride};
-  }
+  Panels row_range(int64_t begin, int64_t count) const { return part(begin / numbers_in<E>, tape::depth<E>(count)); }
   /// From column `begin` on, a multiple of `panel`.
-  Panels from_column(int64_t begin) const { return {data + begin / panel * stride, depth, stride}; }
+  Panels from_column(int64_t begin) const { return {data + begin / panel * stride, depth, stride, row}; }
 };
+
+/// The panels that b has as it is; its columns must be a multiple of `panel`.
+inline Panels<real> panels_of(ConstMatrix b) {
+  return {b.data, b.rows, panel, b.ld};
+}
 
 /// Packs b, or bᵀ, into `room`, packed_size() of it, which must live as long as the result.
 template <class E>
@@ -74,6 +80,8 @@ struct Left {
   }
   /// From row `begin` on.
   Left from_row(int64_t begin) const { return {data + begin * by_row, by_row, by_column}; }
+  /// From E number `begin` of each row on.
+  Left from_column(int64_t begin) const { return {data + begin * by_column, by_row, by_column}; }
 };
 
 /// E's of room that `left` needs for a first factor of this size: reals stay where they are.

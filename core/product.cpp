@@ -7,9 +7,9 @@
 #include <utility>
 
 #include <tape/core/error.h>
+#include <tape/core/panel_gemm.h>
 #include <tape/core/parallel.h>
 #include <tape/core/shard_gradients.h>
-#include <tape/core/small_gemm.h>
 #include <tape/core/tiles.h>
 
 namespace tape::inline TAPE_ABI {
@@ -18,18 +18,6 @@ namespace {
 
 // oneDNN packs B anew for each tile: with many rows that is a small share even where AMX multiplies.
 constexpr int64_t rows_of_bf16_tile = 1024;
-
-// C = A·B + beta·C in tiles that stay in the second-level cache, with their rows of A, until the epilogue is done.
-void multiply_packed(const Left<bf16_pair>& a, const Panels<bf16_pair>& b, real beta, MutableMatrix c,
-                     const Epilogue& epilogue) {
-  const TileGrid grid = TileGrid::of(c.rows, c.columns, 128, 32 * panel);
-  parallel_tasks(grid.count(), 0, [&](int64_t i, real*) {
-    const Tile tile = grid[i];
-    small_gemm(1, a.from_row(tile.row), b.from_column(tile.column), beta,
-               {c.data + tile.row * c.ld + tile.column, tile.rows, tile.columns, c.ld});
-    finish(epilogue, tile, c);
-  });
-}
 
 // The factor's numbers in f32: its own, or those of its copy, for which `memory` makes room.
 ConstMatrix in_f32(const Factor& x, Storage& memory) {
@@ -67,7 +55,7 @@ void multiply(Transpose ta, Transpose tb, const Factor& a, const Factor& b, real
     if (ta == Transpose::yes || a.precision() != Precision::bf16 || a.packed()) {
       throw Error("multiply: a packed factor multiplies rows of bf16 alone");
     }
-    multiply_packed(left(a.storage().as<bf16>(), a.columns()), b.packed().panels(tb), beta, c, epilogue);
+    multiply_panels(1, left(a.storage().as<bf16>(), a.columns()), b.packed().panels(tb), beta, c, epilogue);
     return;
   }
   const int64_t k = ta == Transpose::yes ? a.rows() : a.columns();

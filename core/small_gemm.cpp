@@ -8,71 +8,86 @@ namespace tape::inline TAPE_ABI {
 
 namespace {
 
-// C = alpha · A · B (+ C) for `height` rows and one panel, of which `columns` are there. All sums stay in registers:
-// every loop over them is unrolled.
-template <int height, bool adds, class E>
+// C = alpha · A · B (+ C) for `height` rows and `wide` panels, of which `columns` columns are there. All sums stay in
+// registers: every loop over them is unrolled.
+template <int height, int wide, bool adds, class E>
 [[gnu::always_inline]] inline void tile(const Left<E>& a, const Panels<E>& b, real alpha, real* c, int64_t ld,
                                         int64_t columns) {
-  std::array<Vector, height> left;
-  std::array<Vector, height> right;
+  constexpr std::size_t vectors = 2 * wide;
+  std::array<std::array<Vector, vectors>, height> sums;
 #pragma GCC unroll 12
-  for (std::size_t i = 0; i < height; ++i) left[i] = right[i] = Vector{};
+  for (std::size_t i = 0; i < height; ++i) {
+#pragma GCC unroll 4
+    for (std::size_t v = 0; v < vectors; ++v) sums[i][v] = Vector{};
+  }
+  const auto at = [&b](int64_t p, std::size_t v) {
+    return load(b.data + static_cast<int64_t>(v / 2) * b.stride + p * b.row + static_cast<int64_t>(v % 2) * lanes);
+  };
   for (int64_t p = 0; p < b.depth; ++p) {
-    const auto b_left = load(b.data + p * panel);
-    const auto b_right = load(b.data + p * panel + lanes);
+    std::array<decltype(at(p, 0)), vectors> factors;
+#pragma GCC unroll 4
+    for (std::size_t v = 0; v < vectors; ++v) factors[v] = at(p, v);
 #pragma GCC unroll 12
     for (std::size_t i = 0; i < height; ++i) {
       const E x = a.at(static_cast<int64_t>(i), p);
-      left[i] = multiply_add(left[i], x, b_left);
-      right[i] = multiply_add(right[i], x, b_right);
+#pragma GCC unroll 4
+      for (std::size_t v = 0; v < vectors; ++v) sums[i][v] = multiply_add(sums[i][v], x, factors[v]);
     }
   }
-  if (columns == panel) {
+  if (columns == wide * panel) {
 #pragma GCC unroll 12
     for (std::size_t i = 0; i < height; ++i) {
-      real* const row = c + static_cast<int64_t>(i) * ld;
-      store(row, adds ? alpha * left[i] + load(row) : alpha * left[i]);
-      store(row + lanes, adds ? alpha * right[i] + load(row + lanes) : alpha * right[i]);
+#pragma GCC unroll 4
+      for (std::size_t v = 0; v < vectors; ++v) {
+        real* const to = c + static_cast<int64_t>(i) * ld + static_cast<int64_t>(v) * lanes;
+        store(to, adds ? alpha * sums[i][v] + load(to) : alpha * sums[i][v]);
+      }
     }
     return;
   }
-  std::array<real, height * panel> part;
+  std::array<real, height * wide * panel> part;
 #pragma GCC unroll 12
   for (std::size_t i = 0; i < height; ++i) {
-    store(&part[i * panel], alpha * left[i]);
-    store(&part[i * panel + lanes], alpha * right[i]);
+#pragma GCC unroll 4
+    for (std::size_t v = 0; v < vectors; ++v) store(&part[(i * vectors + v) * lanes], alpha * sums[i][v]);
   }
   for (int64_t i = 0; i < height; ++i) {
     for (int64_t j = 0; j < columns; ++j) {
-      const real sum = part[static_cast<std::size_t>(i * panel + j)];
+      const real sum = part[static_cast<std::size_t>(i * wide * panel + j)];
       c[i * ld + j] = adds ? sum + c[i * ld + j] : sum;
     }
   }
 }
 
 // The same for `rows` rows, a multiple of the height.
-template <int height, bool adds, class E>
+template <int height, int wide, bool adds, class E>
 void strip(const Left<E>& a, const Panels<E>& b, real alpha, real* c, int64_t ld, int64_t rows, int64_t columns) {
   for (int64_t row = 0; row < rows; row += height) {
-    tile<height, adds>(a.from_row(row), b, alpha, c + row * ld, ld, columns);
+    tile<height, wide, adds>(a.from_row(row), b, alpha, c + row * ld, ld, columns);
   }
 }
 
-// Two sums for each row beside three factors, or a row's factor read as it is used: they fit the registers.
+// Two sums a panel for each row, beside as many factors and a row's factor: they fit the registers. Two panels at once,
+// where there are 32 registers, read A half as often and write C in longer pieces.
 #ifdef __AVX512F__
-constexpr int64_t most_height = 12;
+constexpr int64_t most_panels = 2;
+constexpr int64_t most_sums = 24;
 #else
-constexpr int64_t most_height = 6;
+constexpr int64_t most_panels = 1;
+constexpr int64_t most_sums = 12;
 #endif
+constexpr int64_t most_height(int64_t wide) {
+  return most_sums / (2 * wide);
+}
 
 template <class E>
 using StripFunction = void (*)(const Left<E>&, const Panels<E>&, real, real*, int64_t, int64_t, int64_t);
-template <bool adds, class E, std::size_t... i>
+template <int wide, bool adds, class E, std::size_t... i>
 constexpr std::array<StripFunction<E>, sizeof...(i)> strips_of(std::index_sequence<i...>) {
-  return {strip<static_cast<int>(i) + 1, adds, E>...};
+  return {strip<static_cast<int>(i) + 1, wide, adds, E>...};
 }
-template <bool adds, class E>
-constexpr std::array strips = strips_of<adds, E>(std::make_index_sequence<most_height>());
+template <int wide, bool adds, class E>
+constexpr std::array strips = strips_of<wide, adds, E>(std::make_index_sequence<most_height(wide)>());
 
 // Rows that are computed at once, `height` at a time.
 struct Strip {
@@ -80,27 +95,58 @@ struct Strip {
 };
 
 // The first strip of `rows` rows: all tiles have the same height, or those of the next strip one row less.
-Strip first_strip(int64_t rows) {
-  const int64_t tiles = (rows + most_height - 1) / most_height;
+Strip first_strip(int64_t rows, int64_t most) {
+  const int64_t tiles = (rows + most - 1) / most;
   const int64_t height = (rows + tiles - 1) / tiles;
   const int64_t lower = tiles * height - rows;
   return {height, (tiles - lower) * height};
+}
+
+// All rows of `wide` panels, of which c.columns columns are there.
+template <int wide, bool adds, class E>
+void multiply_rows(real alpha, const Left<E>& a, const Panels<E>& b, MutableMatrix c) {
+  for (int64_t row = 0; row < c.rows;) {
+    const Strip next = first_strip(c.rows - row, most_height(wide));
+    strips<wide, adds, E>[static_cast<std::size_t>(next.height - 1)](a.from_row(row), b, alpha, c.data + row * c.ld,
+                                                                     c.ld, next.rows, c.columns);
+    row += next.rows;
+  }
+}
+
+// In equal parts along the summed axis, each at most `most_depth` long, the most of two panels that fits the
+// first-level cache beside rows of A and C.
+template <int wide, class E>
+void multiply_columns(real alpha, const Left<E>& a, const Panels<E>& b, bool adds, MutableMatrix c) {
+  constexpr int64_t most_depth = 128;
+  const int64_t parts = std::max<int64_t>((b.depth + most_depth - 1) / most_depth, 1);
+  const int64_t each = (b.depth + parts - 1) / parts;
+  for (int64_t part = 0; part < parts; ++part) {
+    const int64_t first = part * each;
+    const Left<E> a_part = a.from_column(first);
+    const Panels<E> b_part = b.part(first, std::min(each, b.depth - first));
+    if (adds || part > 0) {
+      multiply_rows<wide, true>(alpha, a_part, b_part, c);
+    } else {
+      multiply_rows<wide, false>(alpha, a_part, b_part, c);
+    }
+  }
 }
 
 }  // namespace
 
 template <class E>
 void small_gemm(real alpha, const Left<E>& a, const Panels<E>& b, real beta, MutableMatrix c) {
-  const auto& by_height = beta == 0 ? strips<false, E> : strips<true, E>;
-  for (int64_t column = 0; column < c.columns; column += panel) {
-    const Panels<E> b_panel = b.from_column(column);
-    const int64_t columns = std::min(panel, c.columns - column);
-    for (int64_t row = 0; row < c.rows;) {
-      const Strip next = first_strip(c.rows - row);
-      by_height[static_cast<std::size_t>(next.height - 1)](a.from_row(row), b_panel, alpha,
-                                                           c.data + row * c.ld + column, c.ld, next.rows, columns);
-      row += next.rows;
+  const auto columns = [&c](int64_t first, int64_t most) {
+    return MutableMatrix(c.data + first, c.rows, std::min(most, c.columns - first), c.ld);
+  };
+  int64_t column = 0;
+  if constexpr (most_panels == 2) {
+    for (; column + 2 * panel <= c.columns; column += 2 * panel) {
+      multiply_columns<2>(alpha, a, b.from_column(column), beta != 0, columns(column, 2 * panel));
     }
+  }
+  for (; column < c.columns; column += panel) {
+    multiply_columns<1>(alpha, a, b.from_column(column), beta != 0, columns(column, panel));
   }
 }
 

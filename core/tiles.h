@@ -18,30 +18,19 @@ struct Tile {
 
 /// The tiles of an (m, n) product, m, n > 0: of at most about `rows` rows and 1024 columns, large enough that a call
 /// reaches full speed, small enough that a product of a small model still makes work for several threads. Rows are cut
-/// into a power of two of parts, which threads share out evenly. Without `shared`, where one thread computes all of
-/// them, only their size cuts them.
+/// into a power of two of parts, which threads share out evenly, and columns into parts that begin at multiples of
+/// `unit`. Without `shared`, where one thread computes all of them, only their size cuts them.
 class TileGrid {
  public:
-  TileGrid(int64_t m, int64_t n, int64_t rows, bool shared = true) : m_(m), n_(n) {
+  TileGrid(int64_t m, int64_t n, int64_t rows, bool shared = true, int64_t unit = vector_numbers) : m_(m), n_(n) {
     const auto down = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(divide_up(m, rows))));
-    rows_ = part(m, std::max<int64_t>(down, shared && m >= 192 ? 2 : 1));
+    rows_ = part(m, std::max<int64_t>(down, shared && m >= 192 ? 2 : 1), vector_numbers);
     constexpr int64_t most_columns = 1024;
     int64_t parts = divide_up(n, most_columns);
     // Few rows: the columns are cut finer, so that threads have work.
     if (shared && rows_ >= m && m * n >= 64 * 64) parts = std::max<int64_t>(parts, n >= 256 ? 4 : 2);
-    columns_ = part(n, parts);
+    columns_ = part(n, parts, unit);
     across_ = divide_up(n, columns_);
-  }
-
-  /// Tiles of `rows` rows and `columns` columns.
-  static TileGrid of(int64_t m, int64_t n, int64_t rows, int64_t columns) {
-    TileGrid grid;
-    grid.m_ = m;
-    grid.n_ = n;
-    grid.rows_ = rows;
-    grid.columns_ = columns;
-    grid.across_ = divide_up(n, columns);
-    return grid;
   }
 
   int64_t count() const { return divide_up(m_, rows_) * across_; }
@@ -53,16 +42,16 @@ class TileGrid {
 
  private:
   static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-  // About n/parts, a multiple of 16 so that tiles begin where vectors do.
-  static int64_t part(int64_t n, int64_t parts) {
-    return std::max<int64_t>(divide_up(divide_up(n, parts), 16) * 16, 16);
+  // About n/parts, a multiple of `unit`.
+  static int64_t part(int64_t n, int64_t parts, int64_t unit) {
+    return std::max(divide_up(divide_up(n, parts), unit) * unit, unit);
   }
 
-  TileGrid() = default;
+  static constexpr int64_t vector_numbers = 16;  // so that tiles begin where vectors do
 
-  int64_t m_ = 0, n_ = 0;
-  int64_t rows_ = 0, columns_ = 0;  // of a tile
-  int64_t across_ = 0;              // tiles beside each other
+  int64_t m_, n_;
+  int64_t rows_, columns_;  // of a tile
+  int64_t across_;          // tiles beside each other
 };
 
 /// Carries out the epilogue on a tile of C.

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <vector>
 
+#include <tape/core/panels.h>
 #include <tape/core/parallel.h>
 
 #include "catch.h"
@@ -28,8 +29,8 @@ struct Product {
   GemmLibrary library = GemmLibrary::faster;
 };
 
-// In a build without oneDNN the last one is the first once more.
-constexpr std::array<GemmLibrary, 2> libraries{GemmLibrary::openblas, GemmLibrary::onednn};
+// In a build without oneDNN the second one is the first once more.
+constexpr std::array<GemmLibrary, 3> libraries{GemmLibrary::openblas, GemmLibrary::onednn, GemmLibrary::panels};
 
 int64_t rows_of(Transpose t, int64_t rows, int64_t columns) {
   return t == Transpose::yes ? columns : rows;
@@ -118,7 +119,8 @@ TEST_CASE("gemm agrees with a naive product in double", "[gemm]") {
                                       {65, 257, 129},
                                       {200, 90, 64},
                                       {7, 1030, 19},
-                                      {530, 37, 70},  // enough rows to turn B
+                                      {530, 37, 70},   // enough rows to turn B
+                                      {40, 96, 2500},  // more than panels sum at once
                                       {4, 4, 0}}) {
           for (const GemmLibrary library : libraries) {
             INFO(m << " x " << k << " x " << n << ", leading dimensions larger by " << extra);
@@ -132,6 +134,41 @@ TEST_CASE("gemm agrees with a naive product in double", "[gemm]") {
         }
       }
     }
+  }
+}
+
+TEST_CASE("The fastest computes a product where nothing else is asked for", "[gemm]") {
+  for (const auto& [m, n, k] : {std::array<int64_t, 3>{300, 130, 70}, {300, 512, 384}, {5, 64, 64}}) {
+    for (const Transpose ta : {Transpose::no, Transpose::yes}) {
+      for (const Transpose tb : {Transpose::no, Transpose::yes}) {
+        const Tensor a = random_tensor({rows_of(ta, m, k), rows_of(ta, k, m)}, 11);
+        const Tensor b = random_tensor({rows_of(tb, k, n), rows_of(tb, n, k)}, 12);
+        CHECK(same_bits(product(a, b, ta, tb), product(a, b, ta, tb, fastest(ta, tb, m, n, k))));
+      }
+    }
+  }
+}
+
+TEST_CASE("Panels compute the products of small layers, and not those of large ones", "[gemm]") {
+  struct Layer {
+    int64_t rows, in, out;
+    bool small;
+  };
+  const auto by_panels = [](Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k) {
+    return fastest(ta, tb, m, n, k) == GemmLibrary::panels;
+  };
+  for (const auto& [rows, in, out, small] : {Layer{384, 128, 512, true},
+                                             {5000, 64, 192, true},
+                                             {64, 128, 65, true},
+                                             {1024, 384, 384, false},
+                                             {384, 128, 50257, false},
+                                             {8, 64, 64, false},     // sampling
+                                             {64, 64, 5, false}}) {  // panels would be mostly empty
+    INFO(rows << " rows, " << in << " to " << out);
+    CHECK(by_panels(Transpose::no, Transpose::yes, rows, out, in) == (small && vector_bytes == 64));
+    if (out < panel) continue;
+    CHECK(by_panels(Transpose::no, Transpose::no, rows, in, out) == (small && vector_bytes == 64));
+    CHECK(by_panels(Transpose::yes, Transpose::no, out, in, rows) == (small && vector_bytes == 64));
   }
 }
 

@@ -53,19 +53,25 @@ std::string processor() {
 #endif
 }
 
+std::string products() {
+  using tape::Transpose;
+  const std::string onednn = tape::onednn::description();
+  const bool by_panels = tape::fastest(Transpose::no, Transpose::yes, 64, 64, 64) == tape::GemmLibrary::panels;
+  return (onednn.empty() ? "all by BLAS: this build has no oneDNN" : onednn + " for " + tape::onednn::share()) +
+         (by_panels ? "; with small weights by a kernel of our own" : "");
+}
+
 }  // namespace
 
 std::string version_text() {
   const tape::BlasInfo blas = tape::blas_info();
-  const std::string onednn = tape::onednn::description();
   std::string text = fmt::format(
       "tapeformer {}\n"
       "compiler   {}, for {}\n"
       "processor  {}; {} threads\n"
       "BLAS       {}\n"
       "products   {}",
-      TAPE_VERSION, compiler(), built_for(), processor(), tape::threads(), blas.description,
-      onednn.empty() ? "all by BLAS: this build has no oneDNN" : onednn + " for " + tape::onednn::share());
+      TAPE_VERSION, compiler(), built_for(), processor(), tape::threads(), blas.description, products());
   if (blas.own_threads) {
     text +=
         "\n\nWARNING: this OpenBLAS has threads of its own, which get in the way of ours and cost much speed. On "

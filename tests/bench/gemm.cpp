@@ -1,12 +1,16 @@
-// bench gemm: the products of the linear layers of a training step, computed by OpenBLAS and by oneDNN in turns, and
-// who computes them otherwise: what the rule in core/onednn_gemm.cpp was made from.
+// bench gemm: the products of the linear layers of a training step, computed by OpenBLAS, by oneDNN and by our kernel
+// of panels in turns, and who computes them otherwise: what the rules in core/onednn_gemm.cpp and core/panel_gemm.cpp
+// were made from.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include <tape/core/gemm.h>
 #include <tape/core/onednn.h>
 #include <tape/core/tensor.h>
 
@@ -38,79 +42,89 @@ struct Form {
   double gflop() const { return 2e-9 * static_cast<double>(m * n) * static_cast<double>(k); }
 };
 
-// The least times of both, in turns, so that whatever else the machine does meets both. Rather than medians: what is
-// asked is which of two programs is faster.
-struct Pair {
-  double openblas_ms = 0;
-  double onednn_ms = 0;
+struct Candidate {
+  GemmLibrary library;
+  const char* name;
 };
-Pair compare(const Form& f, double seconds) {
+std::vector<Candidate> candidates() {
+  std::vector<Candidate> all{{GemmLibrary::openblas, "OpenBLAS"}};
+  if (!onednn::description().empty()) all.push_back({GemmLibrary::onednn, "oneDNN"});
+  all.push_back({GemmLibrary::panels, "panels"});
+  return all;
+}
+
+// The least time of each, in turns, so that whatever else the machine does meets all. Rather than medians: what is
+// asked is which of several programs is faster.
+std::vector<double> compare(const Form& f, const std::vector<Candidate>& all, double seconds) {
   Random random(Seed{1});
   const Tensor a = randn({f.m, f.k}, random);
   const Tensor b = randn({f.k, f.n}, random);
   Tensor c = Tensor::zeros({f.m, f.n});
-  const auto run = [&](GemmLibrary library) {
-    const double before = now_ms();
-    gemm(f.ta, f.tb, 1, {a.data(), f.ta == Transpose::yes ? f.k : f.m, f.lda()},
-         {b.data(), f.tb == Transpose::yes ? f.n : f.k, f.ldb()}, 0, {c.mutable_data(), f.m, f.n}, {}, library);
-    return now_ms() - before;
-  };
-  std::vector<double> openblas, onednn;
+  std::vector<std::vector<double>> times(all.size());
   const double start = now_ms();
-  while (openblas.size() < 7 || now_ms() - start < 1000 * seconds) {
-    openblas.push_back(run(GemmLibrary::openblas));
-    onednn.push_back(run(GemmLibrary::onednn));
+  while (times[0].size() < 7 || now_ms() - start < 1000 * seconds) {
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const double before = now_ms();
+      gemm(f.ta, f.tb, 1, {a.data(), f.ta == Transpose::yes ? f.k : f.m, f.lda()},
+           {b.data(), f.tb == Transpose::yes ? f.n : f.k, f.ldb()}, 0, {c.mutable_data(), f.m, f.n}, {},
+           all[i].library);
+      times[i].push_back(now_ms() - before);
+    }
   }
-  return {summary(std::move(openblas)).min, summary(std::move(onednn)).min};
+  std::vector<double> least;
+  for (auto& each : times) least.push_back(summary(std::move(each)).min);
+  return least;
 }
 
 void run(const Options& o) {
-  if (onednn::description().empty())
-    throw Error("this build has no oneDNN to compare with: see TAPE_ONEDNN in the README");
-  Json all = Json::array();
-  if (!o.json)
-    fmt::print("{:<34}{:>18}{:>18}{:>8}  {}\n", "rows x summed x columns", "OpenBLAS GFLOP/s", "oneDNN GFLOP/s",
-               "ratio", "chosen");
+  const std::vector<Candidate> all = candidates();
+  Json products = Json::array();
+  if (!o.json) {
+    fmt::print("{:<34}", "GFLOP/s, rows x summed x columns");
+    for (const auto& [library, name] : all) fmt::print("{:>10}", name);
+    fmt::print("  chosen\n");
+  }
   for (const std::string& name : o.names) {
     const Workload& w = workload(name);
     const int64_t rows = w.tokens();
-    Pair total;
-    double chosen_ms = 0;
+    std::vector<double> totals(all.size());
+    double total_chosen = 0;
     for (const auto& [layer, in, out, count] : linear_layers(w)) {
       for (const Form& f : {Form{"y", Transpose::no, Transpose::yes, rows, out, in},
                             Form{"dx", Transpose::no, Transpose::no, rows, in, out},
                             Form{"dw", Transpose::yes, Transpose::no, out, in, rows}}) {
-        const Pair ms = compare(f, o.seconds);
-        const bool chosen = onednn::is_faster(f.ta, f.tb, f.m, f.n);
-        total.openblas_ms += static_cast<double>(count) * ms.openblas_ms;
-        total.onednn_ms += static_cast<double>(count) * ms.onednn_ms;
-        chosen_ms += static_cast<double>(count) * (chosen ? ms.onednn_ms : ms.openblas_ms);
-        const double openblas = f.gflop() / ms.openblas_ms * 1000;
-        const double onednn = f.gflop() / ms.onednn_ms * 1000;
+        const std::vector<double> ms = compare(f, all, o.seconds);
+        const GemmLibrary fastest = tape::fastest(f.ta, f.tb, f.m, f.n, f.k);
+        const auto is_chosen = [&](const Candidate& each) { return each.library == fastest; };
+        const auto chosen = static_cast<std::size_t>(std::find_if(all.begin(), all.end(), is_chosen) - all.begin());
         const std::string what = fmt::format("{} {} {}: {} x {} x {}", name, layer, f.what, f.m, f.k, f.n);
-        if (o.json) {
-          all.push_back({{"product", what},
-                         {"openblas_gflops", openblas},
-                         {"onednn_gflops", onednn},
-                         {"chosen", chosen ? "onednn" : "openblas"}});
-        } else {
-          fmt::print("{:<34}{:>18.1f}{:>18.1f}{:>8.2f}  {}\n", what, openblas, onednn, onednn / openblas,
-                     chosen ? "oneDNN" : "OpenBLAS");
+        Json line{{"product", what}};
+        std::string row = fmt::format("{:<34}", what);
+        for (std::size_t i = 0; i < all.size(); ++i) {
+          const double gflops = f.gflop() / ms[i] * 1000;
+          totals[i] += static_cast<double>(count) * ms[i];
+          line[fmt::format("{}_gflops", all[i].name)] = gflops;
+          row += fmt::format("{:>10.1f}", gflops);
         }
+        total_chosen += static_cast<double>(count) * ms[chosen];
+        line["chosen"] = all[chosen].name;
+        products.push_back(line);
+        if (!o.json) fmt::print("{}  {}\n", row, all[chosen].name);
       }
     }
-    if (!o.json)
-      fmt::print("{}: OpenBLAS {:.1f} ms, oneDNN {:.1f} ms, as chosen {:.1f} ms a step\n", name, total.openblas_ms,
-                 total.onednn_ms, chosen_ms);
+    if (o.json) continue;
+    fmt::print("{}, ms a step:", name);
+    for (std::size_t i = 0; i < all.size(); ++i) fmt::print(" {} {:.1f},", all[i].name, totals[i]);
+    fmt::print(" as chosen {:.1f}\n", total_chosen);
   }
-  if (o.json) fmt::print("{}\n", all.dump(2));
+  if (o.json) fmt::print("{}\n", products.dump(2));
 }
 
 }  // namespace
 
 void add_gemm(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("gemm", "Compare the two libraries of matrix products");
+  CLI::App* command = app.add_subcommand("gemm", "Compare those who can compute matrix products");
   command->add_option("--workload", options->names, "W1 … W4, one or several")->capture_default_str();
   command->add_option("--seconds", options->seconds, "How long to measure each product")->capture_default_str();
   command->add_flag("--json", options->json, "For programs");
