@@ -12,6 +12,13 @@ template <class E>
 void multiply_panels(real alpha, const Left<E>& a, const Panels<E>& b, real beta, MutableMatrix c,
                      const Epilogue& epilogue);
 
+/// Can the kernel be as fast as the libraries with the instructions that this is compiled for?
+#ifdef __FMA__
+constexpr bool panels_are_fast = true;
+#else
+constexpr bool panels_are_fast = false;
+#endif
+
 /// Is the kernel faster than the libraries for C (m, n) = op(A)·op(B) with k summed numbers? So it is for the three
 /// products of a small layer: y = x·Wᵀ, dx = dy·W, dW = dyᵀ·x.
 bool panels_are_faster(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k);
