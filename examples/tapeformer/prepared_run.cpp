@@ -68,12 +68,27 @@ std::optional<PreparedRun> prepare_new(const TrainOptions& options, const tool::
 
 // Schedules are stretched over all steps of a run, so that another number of them changes its rate at once.
 std::string change_of_schedule(const tool::Recipe& before, const tool::Recipe& now, int64_t step) {
-  const double old_rate = tool::make_schedule(before)(step);
-  const double rate = tool::make_schedule(now)(step);
-  const std::string change = fmt::format("{:.2g} instead of {:.2g}", rate, old_rate);
-  if (fmt::format("{0:.2g} instead of {0:.2g}", old_rate) == change) return "";
-  return fmt::format("schedule  that of {} now, not of {}: the learning rate goes on with {}",
-                     tool::counted(now.steps, "step"), tool::grouped(before.steps), change);
+  const auto rate_of = [step](const tool::Recipe& recipe) {
+    return fmt::format("{:.2g}", tool::make_schedule(recipe)(step));
+  };
+  const std::string old_rate = rate_of(before);
+  const std::string rate = rate_of(now);
+  if (rate == old_rate) return "";
+  return fmt::format("schedule  that of {} now, not of {}: the learning rate goes on with {} instead of {}",
+                     tool::counted(now.steps, "step"), tool::grouped(before.steps), rate, old_rate);
+}
+
+// The text that a run began with.
+std::u32string text_of_run(const tool::RunConfig& config) {
+  const std::string& path = config.text.path;
+  const char* const option = tool::learns_pairs(config.architecture) ? "--pairs" : "--text";
+  if (!std::filesystem::exists(path))
+    throw Error(
+        tape::str("there is no file ", path, ", which this run learns from: if it was moved, name it with ", option));
+  std::u32string text = tool::read_text(path);
+  if (tool::fingerprint(text) != config.text.fingerprint)
+    throw Error(tape::str(path, " is not the text that this run began with: give that one with ", option));
+  return text;
 }
 
 std::optional<PreparedRun> prepare_resumed(const TrainOptions& options, const tool::Interrupt& interrupt) {
@@ -88,16 +103,7 @@ std::optional<PreparedRun> prepare_resumed(const TrainOptions& options, const to
   if (config.recipe.schedule == tool::ScheduleKind::Plateau && config.reporting.eval_every != eval_every) {
     throw Error("--eval-every can not be changed with --resume: the plateau schedule listens to the validation loss");
   }
-  if (!std::filesystem::exists(config.text.path)) {
-    throw Error(tape::str("there is no file ", config.text.path,
-                          ", which this run learns from: if it was moved, name it with ",
-                          tool::learns_pairs(config.architecture) ? "--pairs" : "--text"));
-  }
-  const std::u32string text = tool::read_text(config.text.path);
-  if (tool::fingerprint(text) != config.text.fingerprint) {
-    throw Error(tape::str(config.text.path, " is not the text that this run began with: give that one with ",
-                          tool::learns_pairs(config.architecture) ? "--pairs" : "--text"));
-  }
+  const std::u32string text = text_of_run(config);
   if (!(tokenizer == tool::tokenizer_of(text, config.architecture))) {
     throw Error(tape::str(folder.tokenizer(), " does not belong to ", config.text.path));
   }

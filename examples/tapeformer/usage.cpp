@@ -112,18 +112,15 @@ std::string message_of(const CLI::ParseError& error, const CLI::App& app) {
   const std::vector<std::string> rest = command->remaining();
   const bool required = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
   const bool extras = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
-  if (required && rest.empty() && !command_names(*command).empty()) {
-    const std::vector<std::string> names = command_names(*command);
-    return tape::str("a command is missing: ",
-                     tape::choices_for("", std::vector<std::string_view>(names.begin(), names.end())));
-  }
+  const std::vector<std::string> names = command_names(*command);
+  const auto choices_for = [&names](const std::string& word) {
+    return tape::choices_for(word, std::vector<std::string_view>(names.begin(), names.end()));
+  };
+  if (required && rest.empty() && !names.empty()) return "a command is missing: " + choices_for("");
   if (rest.empty() || !(required || extras)) return wrong_value(error, *command);
   const std::string& first = rest.front();
   if (first.starts_with('-')) return unknown_option(first, *command);
-  if (const std::vector<std::string> names = command_names(*command); !names.empty()) {
-    return tape::str("unknown command \"", first,
-                     "\": ", tape::choices_for(first, std::vector<std::string_view>(names.begin(), names.end())));
-  }
+  if (!names.empty()) return tape::str("unknown command \"", first, "\": ", choices_for(first));
   return tape::str("unexpected \"", first, "\"", required ? tape::str("; ", error.what()) : "");
 }
 
