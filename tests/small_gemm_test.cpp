@@ -29,7 +29,7 @@ void check_products(Rounding rounded) {
     for (const Transpose tb : {Transpose::no, Transpose::yes}) {
       for (const int64_t m : {1, 2, 5, 6, 7, 8, 11, 12, 13, 14, 23}) {
         for (const int64_t n : {int64_t{1}, panel - 1, panel, panel + 1, 2 * panel + 3}) {
-          for (const int64_t k : {0, 1, 3, 40, 75}) {
+          for (const int64_t k : {0, 1, 3, 40, 75, 301}) {
             for (const real beta : {real{0}, real{1}}) {
               const Tensor a = random_tensor(shape_of(ta, m, k), 1);
               const Tensor b = random_tensor(shape_of(tb, k, n), 2);

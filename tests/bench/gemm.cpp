@@ -45,11 +45,12 @@ struct Form {
 struct Candidate {
   GemmLibrary library;
   const char* name;
+  const char* key;  // in JSON
 };
 std::vector<Candidate> candidates() {
-  std::vector<Candidate> all{{GemmLibrary::openblas, "OpenBLAS"}};
-  if (!onednn::description().empty()) all.push_back({GemmLibrary::onednn, "oneDNN"});
-  all.push_back({GemmLibrary::panels, "panels"});
+  std::vector<Candidate> all{{GemmLibrary::openblas, "OpenBLAS", "openblas"}};
+  if (!onednn::description().empty()) all.push_back({GemmLibrary::onednn, "oneDNN", "onednn"});
+  all.push_back({GemmLibrary::panels, "panels", "panels"});
   return all;
 }
 
@@ -81,7 +82,7 @@ void run(const Options& o) {
   Json products = Json::array();
   if (!o.json) {
     fmt::print("{:<34}", "GFLOP/s, rows x summed x columns");
-    for (const auto& [library, name] : all) fmt::print("{:>10}", name);
+    for (const Candidate& each : all) fmt::print("{:>10}", each.name);
     fmt::print("  chosen\n");
   }
   for (const std::string& name : o.names) {
@@ -103,11 +104,11 @@ void run(const Options& o) {
         for (std::size_t i = 0; i < all.size(); ++i) {
           const double gflops = f.gflop() / ms[i] * 1000;
           totals[i] += static_cast<double>(count) * ms[i];
-          line[fmt::format("{}_gflops", all[i].name)] = gflops;
+          line[fmt::format("{}_gflops", all[i].key)] = gflops;
           row += fmt::format("{:>10.1f}", gflops);
         }
         total_chosen += static_cast<double>(count) * ms[chosen];
-        line["chosen"] = all[chosen].name;
+        line["chosen"] = all[chosen].key;
         products.push_back(line);
         if (!o.json) fmt::print("{}  {}\n", row, all[chosen].name);
       }
