@@ -43,7 +43,7 @@ AtomicFile::AtomicFile(const std::string& path) : path_(followed(path)) {
   }
   static std::atomic<int> count{0};
   do {  // the name may be left over from a program that was killed
-    temporary_ = str(path_, ".tmp.", ::getpid(), ".", count.fetch_add(1));
+    temporary_ = str(path_, temporary_mark, ::getpid(), ".", count.fetch_add(1));
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   } while (descriptor_ < 0 && errno == EEXIST);
   if (descriptor_ < 0) fail("create a file in its folder", errno);

@@ -13,6 +13,9 @@ namespace tape::inline TAPE_ABI {
 /// the temporary is removed and `path` stays as it was. A link is followed: what it points to is replaced.
 class AtomicFile {
  public:
+  /// What the name of a temporary file has behind that of the file.
+  static constexpr const char* temporary_mark = ".tmp.";
+
   /// Throws Error when the folder is missing or not writable, or `path` is a folder or a device.
   explicit AtomicFile(const std::string& path);
   ~AtomicFile();

@@ -34,8 +34,8 @@ using MutableMatrix = Matrix<real>;
 enum class Transpose : bool { no, yes };
 
 /// Who computes a product. `faster` chooses by the processor and the form of the product, see onednn.h and
-/// panel_gemm.h; the others are for tests and measurements. onednn is openblas in a build without it, and so are panels
-/// in gemm_serial.
+/// panel_gemm.h; the others are for tests and measurements. onednn is openblas in a build without it. gemm_serial
+/// chooses between the two libraries alone: panels are openblas there.
 enum class GemmLibrary { faster, openblas, onednn, panels };
 
 /// What `faster` means for C (m, n) = op(A)·op(B) with k summed numbers. Follows from the processor and the form of the

@@ -17,7 +17,8 @@ namespace tape::inline TAPE_ABI::onednn {
 
 /// "oneDNN 2.6.3 with AVX2": what was loaded and the instructions it uses here; empty in a build without it.
 std::string description();
-/// Which products it computes here, as "all, and those of bf16"; empty in a build without it.
+/// Which of the products that BLAS would compute otherwise it computes here, as "all, and those of bf16"; empty in a
+/// build without it.
 std::string share();
 
 /// Is oneDNN the faster of the two libraries for C (m, n) = op(A)·op(B)? Follows from the processor and the form of the

@@ -114,10 +114,10 @@ std::string share() {
   return str(f32, has_bf16() ? ", and those of bf16" : "");
 }
 
-// With AVX-512 oneDNN was faster on all four workloads of `bench train`. With AVX2 (`bench gemm`, AMD Zen) it wins by 5
-// to 60 %, most on small products such as attention's, as long as the summed index runs along the rows of both factors,
-// as in y = x·Wᵀ, or down the columns of narrow ones; down those of wide ones it loses up to half. Below AVX2 nothing
-// was measured.
+// Of both libraries. With AVX-512 oneDNN was faster on all four workloads of `bench train`. With AVX2 (`bench gemm`,
+// AMD Zen) it wins by 5 to 60 %, most on small products such as attention's, as long as the summed index runs along the
+// rows of both factors, as in y = x·Wᵀ, or down the columns of narrow ones; down those of wide ones it loses up to
+// half. Below AVX2 nothing was measured.
 bool is_faster(Transpose ta, Transpose tb, int64_t m, int64_t n) {
   if (has(dnnl::cpu_isa::avx512_core)) return true;
   if (!has(dnnl::cpu_isa::avx2)) return false;

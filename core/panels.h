@@ -37,6 +37,12 @@ constexpr int64_t packed_size(int64_t summed, int64_t columns) {
   return depth<E>(summed) * panels_across(columns) * panel;
 }
 
+/// The size of equal parts of n, each of at most `most`; at least 1.
+constexpr int64_t part_size(int64_t n, int64_t most) {
+  const int64_t parts = n > most ? (n + most - 1) / most : 1;
+  return n > 0 ? (n + parts - 1) / parts : 1;
+}
+
 /// The second factor, all its rows or a part: panels of `panel` columns, each with its rows (of E's) in order. Packed
 /// panels follow each other, the last filled up with zeros. It can be used for several products.
 template <class E>

@@ -68,7 +68,7 @@ void strip(const Left<E>& a, const Panels<E>& b, real alpha, real* c, int64_t ld
 }
 
 // Two sums a panel for each row, beside as many factors and a row's factor: they fit the registers. Two panels at once,
-// where there are 32 registers, read A half as often and write C in longer pieces.
+// with AVX-512 and its 32 registers, read A half as often and write C in longer pieces.
 #ifdef __AVX512F__
 constexpr int64_t most_panels = 2;
 constexpr int64_t most_sums = 24;
@@ -113,23 +113,22 @@ void multiply_rows(real alpha, const Left<E>& a, const Panels<E>& b, MutableMatr
   }
 }
 
-// In equal parts along the summed axis, each at most `most_depth` long, the most of two panels that fits the
-// first-level cache beside rows of A and C.
+// In equal parts along the summed axis, so that those of the panels fit the first-level cache beside rows of A and C.
 template <int wide, class E>
 void multiply_columns(real alpha, const Left<E>& a, const Panels<E>& b, bool adds, MutableMatrix c) {
-  constexpr int64_t most_depth = 128;
-  const int64_t parts = std::max<int64_t>((b.depth + most_depth - 1) / most_depth, 1);
-  const int64_t each = (b.depth + parts - 1) / parts;
-  for (int64_t part = 0; part < parts; ++part) {
-    const int64_t first = part * each;
+  constexpr int64_t bytes_of_row = wide * panel * static_cast<int64_t>(sizeof(E));
+  const int64_t size = part_size(b.depth, (int64_t{32} << 10) / bytes_of_row);
+  int64_t first = 0;
+  do {
     const Left<E> a_part = a.from_column(first);
-    const Panels<E> b_part = b.part(first, std::min(each, b.depth - first));
-    if (adds || part > 0) {
+    const Panels<E> b_part = b.part(first, std::min(size, b.depth - first));
+    if (adds || first > 0) {
       multiply_rows<wide, true>(alpha, a_part, b_part, c);
     } else {
       multiply_rows<wide, false>(alpha, a_part, b_part, c);
     }
-  }
+    first += size;
+  } while (first < b.depth);
 }
 
 }  // namespace

@@ -154,7 +154,7 @@ TEST_CASE("Products of rounded numbers agree with a product in double", "[bf16][
 
 TEST_CASE("A packed second factor makes the product of its rounded numbers, for both ways to multiply by it",
           "[bf16][gemm][bits]") {
-  for (const auto& [out, in] : {std::array<int64_t, 2>{2, 2}, {34, 6}, {130, 64}, {1100, 34}}) {
+  for (const auto& [out, in] : {std::array<int64_t, 2>{2, 2}, {34, 6}, {130, 64}, {1100, 34}, {34, 2500}}) {
     const Tensor w = random_tensor({out, in}, 1);
     const PackedMatrix packed(out, in);
     for (int64_t i = packed.panel_count(); i-- > 0;) packed.pack(w.data(), i);

@@ -20,7 +20,7 @@ holds "help of train shows the defaults" grep -q -- "--width INT=128" out
 ends_with 0 sample --help
 holds "help of sample has examples" grep -q "Examples:" out
 ends_with 0 --version
-holds "the version names who computes products" grep -qE "^products +(oneDNN [0-9.]+ with|all by BLAS)" out
+holds "the version names who computes products" grep -qE "^products +(small weights by a kernel of our own; otherwise |all by )?(oneDNN [0-9.]+ with|BLAS: )" out
 holds "the version names compiler and BLAS" grep -qE "^BLAS .*OpenBLAS" out
 
 # Command lines that make no sense
@@ -171,6 +171,20 @@ echo mine >a/run/notes.txt
 ends_with 0 train --text text.txt "${tiny[@]}" --seed 5 --out a/run --force
 holds "--force replaces the run" grep -q '"seed": 5' a/run/config.json
 holds "--force leaves other files alone" grep -q mine a/run/notes.txt
+
+# What is another program's is not replaced, and what a killed one left is removed
+mkdir others
+echo '{"architectures": ["GPT2LMHeadModel"]}' >others/config.json
+echo weights >others/model.safetensors
+for force in "" --force; do
+  refused "others/config.json is not of a run of this program" train --text text.txt "${tiny[@]}" --out others $force
+done
+holds "another program's files stay" grep -q weights others/model.safetensors
+rm -r others
+touch a/run/checkpoint.safetensors.tmp.1.0 a/run/notes.txt.tmp.1.0
+ends_with 0 train --text text.txt "${tiny[@]}" --seed 5 --out a/run --force
+holds "leftovers of a save go" test ! -e a/run/checkpoint.safetensors.tmp.1.0
+holds "nothing else goes" test -e a/run/notes.txt.tmp.1.0
 
 # The same bits with any number of threads, and after an interruption
 ends_with 0 train --text text.txt "${tiny[@]}" --threads 1 --out t1

@@ -1,4 +1,5 @@
-// Matrix products of both libraries against a naive product in double, and their bits with several numbers of threads.
+// Matrix products of both libraries and of panels against a naive product in double, and their bits with several
+// numbers of threads.
 #include <tape/core/gemm.h>
 
 #include <algorithm>
@@ -170,6 +171,8 @@ TEST_CASE("Panels compute the products of small layers, and not those of large o
     CHECK(by_panels(Transpose::no, Transpose::no, rows, in, out) == (small && panels_are_fast));
     CHECK(by_panels(Transpose::yes, Transpose::no, out, in, rows) == (small && panels_are_fast));
   }
+  CHECK_FALSE(by_panels(Transpose::no, Transpose::yes, 64, 5, 64));  // panels would be mostly empty
+  CHECK_FALSE(by_panels(Transpose::yes, Transpose::no, 1, 64, 64));  // a row
 }
 
 TEST_CASE("gemm of empty matrices does nothing", "[gemm]") {
@@ -177,6 +180,8 @@ TEST_CASE("gemm of empty matrices does nothing", "[gemm]") {
   Tensor c = Tensor::full({4}, 7);
   gemm(Transpose::no, Transpose::no, 1, {a.data(), 0, 2}, {a.data(), 2, 2}, 0, {c.mutable_data(), 0, 2});
   gemm(Transpose::no, Transpose::no, 1, {a.data(), 2, 2}, {a.data(), 2, 0}, 0, {c.mutable_data(), 2, 0});
+  panel_gemm(Transpose::no, Transpose::no, 1, {a.data(), 2, 2}, {a.data(), 2, 0}, 0, {c.mutable_data(), 2, 0}, {});
+  panel_gemm(Transpose::no, Transpose::yes, 1, {a.data(), 0, 2}, {a.data(), 2, 2}, 0, {c.mutable_data(), 0, 2}, {});
   CHECK(same_bits(c, Tensor::full({4}, 7)));
 }
 

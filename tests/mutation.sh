@@ -120,7 +120,7 @@ mutate "Attention in bf16: a single query's gradients from other scores than its
 mutate "Attention in bf16: dropout forgotten in backward" core/ops/attention_kernel.cpp 'numbers_in<E> == 2 && p.dropout == 0 &&' 'numbers_in<E> == 2 &&'
 mutate "Shards: loops are not shared with the other shard" core/parallel.h 'if (parts < 2 || !Helper::share(share))' 'if (parts > 0 || !Helper::share(share))'
 mutate "Panels: the summed axis' later parts replace the first" core/panel_gemm.cpp 'first == 0 ? beta : 1, sums' 'beta, sums'
-mutate "Panels: tiles begin within a panel" core/panel_gemm.cpp 'rows_of_tile, true, panel)' 'rows_of_tile)'
+mutate "Panels: tiles begin within a panel" core/panel_gemm.cpp 'rows_of_tile, true, panel)' 'rows_of_tile, true, panel / 2)'
 mutate "Panels: rows of a matrix that is not packed follow each other" core/panels.h 'return {b.data, b.rows, panel, b.ld};' 'return {b.data, b.rows, panel, b.columns};'
 mutate "bf16: vectors are cut off instead of rounded" core/bf16_vector.h '(bits >> 16 & 1);' '(bits >> 16 & 1) - 0x7FFF;'
 mutate "Linear in bf16: a layer's gradient without its slopes" core/ops/linear.cpp 'gradient *= at(slopes);' 'gradient += 0 * at(slopes);'

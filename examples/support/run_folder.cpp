@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <system_error>
 #include <vector>
 
@@ -35,6 +37,14 @@ bool RunFolder::holds_run() const {
     return fs::exists(fs::symlink_status(file, ignored));
   };
   return std::ranges::any_of(files(), present);
+}
+
+bool RunFolder::is_of_another_program() const {
+  if (!exists(config())) return false;
+  std::ifstream file(config());
+  std::string begin(256, '\0');  // the format is the first entry
+  file.read(begin.data(), std::ssize(begin));
+  return begin.find("tapeformer run") == std::string::npos;
 }
 
 bool RunFolder::can_continue() const {
@@ -107,6 +117,16 @@ void RunFolder::clear() const {
     std::error_code code;
     fs::remove(file, code);
     if (code) throw Error(str("can not replace ", file, ": ", code.message()));
+  }
+}
+
+void RunFolder::remove_leftovers() const {
+  std::error_code ignored;
+  for (const std::string& file : files()) {
+    const std::string prefix = fs::path(file).filename().string() + AtomicFile::temporary_mark;
+    for (const fs::directory_entry& entry : fs::directory_iterator(path_, ignored)) {
+      if (entry.path().filename().string().starts_with(prefix)) fs::remove(entry.path(), ignored);
+    }
   }
 }
 

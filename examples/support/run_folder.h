@@ -24,6 +24,8 @@ class RunFolder {
 
   /// True when the folder has a file of a run.
   bool holds_run() const;
+  /// True when its configuration is another program's.
+  bool is_of_another_program() const;
   /// True when it has all that a run needs to go on.
   bool can_continue() const;
   /// Throws Error that says what to do when there is no such folder, no run in it, or none of its model.
@@ -38,6 +40,8 @@ class RunFolder {
   void create() const;
   /// Removes the files of a run, and nothing else: a folder without a run keeps all.
   void clear() const;
+  /// Removes temporary files of its own that killed programs left behind. Only for who holds the folder's lock.
+  void remove_leftovers() const;
 
  private:
   std::array<std::string, 6> files() const {

@@ -34,8 +34,11 @@ void require_other_file(const tool::RunFolder& folder, const std::string& text) 
                           ": give the text another name or the run another folder with --out"));
 }
 
-// A run is not replaced unless that is asked for.
+// A run is not replaced unless that is asked for, and another program's model never is.
 void require_free(const tool::RunFolder& folder, const TrainOptions& options) {
+  if (folder.is_of_another_program())
+    throw Error(tape::str(folder.config(), " is not of a run of this program, which would replace it: choose another ",
+                          "folder with --out"));
   if (!folder.holds_run() || options.force) return;
   const std::string go_on = folder.can_continue()
                                 ? tape::str("--force replaces it, --resume ", quoted(options.out), " continues it")
@@ -61,6 +64,7 @@ std::optional<PreparedRun> prepare_new(const TrainOptions& options, const tool::
   tool::FolderLock lock(folder.path(), another_folder);
   require_free(folder, options);  // another process may have trained there meanwhile
   folder.clear();
+  folder.remove_leftovers();
   tokenizer.save(folder.tokenizer());
   tool::save_config(folder.config(), config);
   return PreparedRun{folder, std::move(lock), tokenizer, std::move(trainer)};
@@ -119,6 +123,7 @@ std::optional<PreparedRun> prepare_resumed(const TrainOptions& options, const to
   }
   if (interrupt.requested()) return {};
   folder.create();
+  folder.remove_leftovers();
   tool::save_config(folder.config(), config);
   std::string rescheduled = change_of_schedule(before, config.recipe, trainer->steps());
   return PreparedRun{folder, std::move(lock), tokenizer, std::move(trainer), std::move(rescheduled)};

@@ -57,8 +57,10 @@ std::string products() {
   using tape::Transpose;
   const std::string onednn = tape::onednn::description();
   const bool by_panels = tape::fastest(Transpose::no, Transpose::yes, 64, 64, 64) == tape::GemmLibrary::panels;
-  return (onednn.empty() ? "all by BLAS: this build has no oneDNN" : onednn + " for " + tape::onednn::share()) +
-         (by_panels ? "; with small weights by a kernel of our own" : "");
+  const std::string library =
+      onednn.empty() ? "BLAS: this build has no oneDNN" : fmt::format("{} for {}", onednn, tape::onednn::share());
+  if (by_panels) return "small weights by a kernel of our own; otherwise " + library;
+  return onednn.empty() ? "all by " + library : library;
 }
 
 }  // namespace
