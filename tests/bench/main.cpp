@@ -16,12 +16,14 @@ int main(int argc, char** argv) {
   CLI::App app("Measures the speed of training and of its parts.", "bench");
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.require_subcommand(1);
+  app.fallthrough();  // --threads may follow the subcommand
   app.add_option_function<int>(
-      "--threads", [](int count) { tape::set_threads(count); }, "Threads, before the subcommand [all]");
+         "--threads", [](int count) { tape::set_threads(count); }, "Threads [all]")
+      ->check(CLI::Range(1, 1024));
   app.footer(
       "Examples:\n"
       "  bench train --workload W1 W4\n"
-      "  bench --threads 1 train --workload W2 --json\n"
+      "  bench train --workload W2 --threads 1 --json\n"
       "  bench ops\n"
       "  bench gemm --workload W4\n"
       "  bench scale\n"
@@ -40,7 +42,7 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& error) {
-    return app.exit(error);
+    return app.exit(error) == 0 ? 0 : 2;
   } catch (const std::exception& error) {
     std::cerr << "bench: " << error.what() << '\n';
     return 1;
