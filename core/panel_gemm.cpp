@@ -16,18 +16,6 @@ namespace {
 constexpr int64_t rows_of_tile = 128;
 constexpr int64_t deepest_part = 1024;
 
-Panels<real> packed(Transpose transposed, ConstMatrix b, Storage& room) {
-  const bool turned = transposed == Transpose::yes;
-  const int64_t k = turned ? b.columns : b.rows;
-  const int64_t columns = turned ? b.rows : b.columns;
-  room = Storage::of<real>(packed_size<real>(k, columns));
-  auto* const to = room.as<real>();
-  parallel_for(panels_across(columns), 2, [=](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) pack_panel(transposed, b, i, to);
-  });
-  return {to, k, k * panel};
-}
-
 }  // namespace
 
 template <class E>
@@ -69,10 +57,13 @@ bool panels_are_faster(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t
 
 void panel_gemm(Transpose ta, Transpose tb, real alpha, ConstMatrix a, ConstMatrix b, real beta, MutableMatrix c,
                 const Epilogue& epilogue) {
-  Storage room;
-  const bool as_it_is = tb == Transpose::no && b.columns % panel == 0;
-  const Panels<real> panels = as_it_is ? panels_of(b) : packed(tb, b, room);
-  multiply_panels(alpha, left<real>(ta, a, nullptr), panels, beta, c, epilogue);
+  const Left<real> rows = left<real>(ta, a, nullptr);
+  if (tb == Transpose::no && b.columns % panel == 0) {
+    multiply_panels(alpha, rows, panels_of(b), beta, c, epilogue);
+    return;
+  }
+  const Storage room = Storage::of<real>(packed_size<real>(ta == Transpose::yes ? a.rows : a.columns, c.columns));
+  multiply_panels(alpha, rows, pack(tb, b, room.as<real>()), beta, c, epilogue);
 }
 
 }  // namespace tape::inline TAPE_ABI

@@ -169,7 +169,6 @@ Left<bf16_pair> left(Transpose transposed, ConstMatrix a, bf16_pair* room) {
   return {room, depth<bf16_pair>(a.columns), 1};
 }
 
-template void pack_panel(Transpose, ConstMatrix, int64_t, real*);
 template void pack_panel(Transpose, ConstMatrix, int64_t, bf16_pair*);
 template Panels<real> pack(Transpose, ConstMatrix, real*);
 template Panels<bf16_pair> pack(Transpose, ConstMatrix, bf16_pair*);

@@ -163,11 +163,9 @@ TEST_CASE("Panels compute the products of small layers, and not those of large o
                                              {64, 128, 65, true},
                                              {1024, 384, 384, false},
                                              {384, 128, 50257, false},
-                                             {8, 64, 64, false},     // sampling
-                                             {64, 64, 5, false}}) {  // panels would be mostly empty
+                                             {8, 64, 64, false}}) {  // sampling
     INFO(rows << " rows, " << in << " to " << out);
     CHECK(by_panels(Transpose::no, Transpose::yes, rows, out, in) == (small && panels_are_fast));
-    if (out < panel) continue;
     CHECK(by_panels(Transpose::no, Transpose::no, rows, in, out) == (small && panels_are_fast));
     CHECK(by_panels(Transpose::yes, Transpose::no, out, in, rows) == (small && panels_are_fast));
   }

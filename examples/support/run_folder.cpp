@@ -122,11 +122,12 @@ void RunFolder::clear() const {
 
 void RunFolder::remove_leftovers() const {
   std::error_code ignored;
-  for (const std::string& file : files()) {
-    const std::string prefix = fs::path(file).filename().string() + AtomicFile::temporary_mark;
-    for (const fs::directory_entry& entry : fs::directory_iterator(path_, ignored)) {
-      if (entry.path().filename().string().starts_with(prefix)) fs::remove(entry.path(), ignored);
-    }
+  for (const fs::directory_entry& entry : fs::directory_iterator(path_, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const auto is_temporary_of = [&name](const std::string& file) {
+      return name.starts_with(fs::path(file).filename().string() + AtomicFile::temporary_mark);
+    };
+    if (std::ranges::any_of(files(), is_temporary_of)) fs::remove(entry.path(), ignored);
   }
 }
 
