@@ -104,6 +104,10 @@ inline Left<bf16_pair> left(const bf16* data, int64_t columns) {
 /// a, or aᵀ, as a first factor. `room`, left_size() of it, must live as long as the result.
 template <class E>
 Left<E> left(Transpose transpose, ConstMatrix a, E* room);
+template <>
+Left<real> left(Transpose transpose, ConstMatrix a, real* room);
+template <>
+Left<bf16_pair> left(Transpose transpose, ConstMatrix a, bf16_pair* room);
 
 /// Writes bᵀ to `to`, (b.columns, b.rows), on the calling thread.
 void transpose(ConstMatrix b, MutableMatrix to);

@@ -35,20 +35,19 @@ void set_or_add(real* y, const real* dy, int64_t n, bool accumulate) {
   });
 }
 
-// A tensor that this tape knows: an output of a node, a watched tensor or a parameter.
-struct Slot {
-  Shape shape;
-  Storage gradient;  // empty until the first contribution; parameters keep theirs in the leaf, but in a shard
-  LeafPtr leaf;
-  bool keep = false;        // watched or retained
-  int32_t cheap = -1;       // number in State::cheap, when its value can be made again
-  int64_t first_node = -1;  // of a parameter: the first one that uses it
-};
-
 }  // namespace
 
 // Everything a tape holds. Kept for the thread's next tape when one ends, so that a repeated step allocates nothing.
 struct Tape::State {
+  // A tensor that this tape knows: an output of a node, a watched tensor or a parameter.
+  struct Slot {
+    Shape shape;
+    Storage gradient;  // empty until the first contribution; parameters keep theirs in the leaf, but in a shard
+    LeafPtr leaf;
+    bool keep = false;        // watched or retained
+    int32_t cheap = -1;       // number in `cheap`, when its value can be made again
+    int64_t first_node = -1;  // of a parameter: the first one that uses it
+  };
   std::vector<NodeInfo> nodes;
   std::vector<Closure> closures;  // one for each node
   std::vector<int32_t> inputs;
@@ -232,7 +231,7 @@ void Tape::retain(const Tensor& x, Where where) {
 Tensor Tape::grad(const Tensor& x, Where where) const {
   if (x.tape_ != id_) throw Error(str("Tape::grad: tensor ", x.shape(), " is not on this tape"), where);
   if (!spent_) throw Error("Tape::grad: call backward() first", where);
-  const Slot& slot = state_->slots[static_cast<std::size_t>(x.slot_)];
+  const State::Slot& slot = state_->slots[static_cast<std::size_t>(x.slot_)];
   if (!slot.keep) throw Error("Tape::grad: call watch() before using the tensor, or retain() before backward()", where);
   return slot.gradient ? Tensor::on(slot.shape, slot.gradient) : Tensor::zeros(slot.shape);
 }
@@ -262,7 +261,7 @@ void Tape::backward(const Tensor& y, const Tensor& dy, Where where) {
   s.slots[static_cast<std::size_t>(y.slot_)].gradient = dy.storage();
   for (std::size_t i = s.nodes.size(); i-- > 0;) {
     NodeInfo& node = s.nodes[i];
-    Slot& output = s.slots[static_cast<std::size_t>(node.output)];
+    State::Slot& output = s.slots[static_cast<std::size_t>(node.output)];
     // Only closures that have run could ask for the output.
     if (output.cheap >= 0) State::destroy(s.cheap[static_cast<std::size_t>(output.cheap)]);
     if (output.gradient) {
@@ -276,7 +275,7 @@ void Tape::backward(const Tensor& y, const Tensor& dy, Where where) {
     if (shard && !s.reaches_unseen) s.give_complete(*shard, i);
   }
   if (!shard) return;
-  for (Slot& slot : s.slots) State::give(*shard, slot);
+  for (State::Slot& slot : s.slots) State::give(*shard, slot);
   shard->end();
 }
 
@@ -349,7 +348,7 @@ Tensor Backward::value(const Saved& saved) {
 }
 
 GradView Backward::grad(int i) {
-  Slot& slot_i = tape_.state_->slots[static_cast<std::size_t>(slot(i))];
+  Tape::State::Slot& slot_i = tape_.state_->slots[static_cast<std::size_t>(slot(i))];
   if (slot_i.leaf) return grad(slot_i.leaf);
   const int64_t n = slot_i.shape.size();
   const bool accumulate = static_cast<bool>(slot_i.gradient);
@@ -373,7 +372,7 @@ GradView Backward::grad(const LeafPtr& leaf) {
 }
 
 void Backward::pass(int i) {
-  Slot& slot_i = tape_.state_->slots[static_cast<std::size_t>(slot(i))];
+  Tape::State::Slot& slot_i = tape_.state_->slots[static_cast<std::size_t>(slot(i))];
   if (!slot_i.leaf && !slot_i.gradient) {
     slot_i.gradient = dy_;
     return;
@@ -383,7 +382,7 @@ void Backward::pass(int i) {
 }
 
 void Backward::give(int i, Storage gradient) {
-  Slot& slot_i = tape_.state_->slots[static_cast<std::size_t>(slot(i))];
+  Tape::State::Slot& slot_i = tape_.state_->slots[static_cast<std::size_t>(slot(i))];
   if (!slot_i.leaf && !slot_i.gradient) {
     slot_i.gradient = std::move(gradient);
     return;

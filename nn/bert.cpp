@@ -2,17 +2,8 @@
 
 namespace tape::inline TAPE_ABI::nn {
 
-namespace {
-
-const ModelConfig& checked(const ModelConfig& config) {
-  check(config, Architecture::EncoderOnly);
-  return config;
-}
-
-}  // namespace
-
 Bert::Bert(const ModelConfig& config, Seed seed)
-    : config_(checked(config)),
+    : config_(check(config, Architecture::EncoderOnly)),
       embedding_(config, Depth::encoder_only(config.layers)),
       stack_(config, Depth::encoder_only(config.layers)),
       head_bias_({config.vocab}, zeros_init(), false) {

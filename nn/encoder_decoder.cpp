@@ -4,11 +4,6 @@ namespace tape::inline TAPE_ABI::nn {
 
 namespace {
 
-const ModelConfig& checked(const ModelConfig& config) {
-  check(config, Architecture::EncoderDecoder);
-  return config;
-}
-
 Depth encoder_depth(const ModelConfig& c) {
   return Depth::encoder_of(c.layers, decoder_layers(c));
 }
@@ -19,7 +14,7 @@ Depth decoder_depth(const ModelConfig& c) {
 }  // namespace
 
 EncoderDecoder::EncoderDecoder(const ModelConfig& config, Seed seed)
-    : config_(checked(config)),
+    : config_(check(config, Architecture::EncoderDecoder)),
       embedding_(config, decoder_depth(config)),
       encoder_(config, encoder_depth(config), "encoder."),
       decoder_(config, decoder_depth(config), "decoder.") {

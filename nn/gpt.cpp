@@ -2,17 +2,8 @@
 
 namespace tape::inline TAPE_ABI::nn {
 
-namespace {
-
-const ModelConfig& checked(const ModelConfig& config) {
-  check(config, Architecture::DecoderOnly);
-  return config;
-}
-
-}  // namespace
-
 GPT::GPT(const ModelConfig& config, Seed seed)
-    : config_(checked(config)),
+    : config_(check(config, Architecture::DecoderOnly)),
       embedding_(config, Depth::decoder_only(config.layers)),
       stack_(config, Depth::decoder_only(config.layers)) {
   if (!config.tied) head_.emplace(config.width, config.vocab, false, head_init(config.scheme));

@@ -52,7 +52,7 @@ const Refusal* refusal_of(const ModelConfig& config) {
   return nullptr;
 }
 
-void check(const ModelConfig& c, Architecture architecture) {
+const ModelConfig& check(const ModelConfig& c, Architecture architecture) {
   const std::string_view model = model_name(architecture);
   const auto at_least = [model](const char* field, int64_t value, int64_t least) {
     if (value < least) throw Error(str(model, ": ", field, " must be at least ", least, ", it is ", value));
@@ -84,6 +84,7 @@ void check(const ModelConfig& c, Architecture architecture) {
   }
   if (!(c.dropout >= 0 && c.dropout < 1))
     throw Error(str(model, ": dropout must be at least 0 and below 1, it is ", c.dropout));
+  return c;
 }
 
 }  // namespace tape::inline TAPE_ABI::nn

@@ -53,8 +53,8 @@ struct Refusal {
 std::span<const Refusal> refusal_table();
 const Refusal* refusal_of(const ModelConfig& config);
 
-/// Throws Error that names `model` and the field for a configuration that can not be built.
-void check(const ModelConfig& config, Architecture architecture);
+/// The configuration; throws Error that names the model and the field when that architecture can not be built of it.
+const ModelConfig& check(const ModelConfig& config, Architecture architecture);
 
 /// M: blocks of the decoder of an encoder-decoder model.
 inline int64_t decoder_layers(const ModelConfig& c) {

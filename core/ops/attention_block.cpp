@@ -2,17 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include <tape/core/vector_math.h>
 
 namespace tape::inline TAPE_ABI {
-
-namespace {
-
-constexpr real infinity = std::numeric_limits<real>::infinity();
-
-}  // namespace
 
 template <int64_t width>
 QueryBlock<width>::QueryBlock(const AttentionProblem& problem, int64_t b, int64_t h, int64_t first)
@@ -135,7 +128,7 @@ void QueryBlock<width>::hide_other_segments(real* scores) const {
 #pragma omp simd
     for (int64_t i = 0; i < width; ++i) {
       const int32_t query = own[static_cast<std::size_t>(i)];
-      row[i] = query >= 0 && segment == query ? row[i] : -infinity;
+      row[i] = query >= 0 && segment == query ? row[i] : unseen_score;
     }
   }
 }
@@ -159,7 +152,7 @@ void QueryBlock<width>::hide_unseen(real* scores) const {
 #pragma omp simd
       for (int64_t i = 0; i < width; ++i) {
         const auto lane = static_cast<std::size_t>(i);
-        row[i] = key >= begin[lane] && key < end[lane] ? row[i] : -infinity;
+        row[i] = key >= begin[lane] && key < end[lane] ? row[i] : unseen_score;
       }
     }
   };

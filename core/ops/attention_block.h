@@ -2,11 +2,15 @@
 #pragma once
 
 #include <array>
+#include <limits>
 
 #include <tape/core/ops/attention_kernel.h>
 #include <tape/core/panels.h>
 
 namespace tape::inline TAPE_ABI {
+
+/// Score of a key that a query does not see.
+constexpr real unseen_score = -std::numeric_limits<real>::infinity();
 
 /// Keys begin … end - 1.
 struct KeyRange {

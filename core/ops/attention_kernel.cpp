@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include <tape/core/ops/attention_block.h>
@@ -14,8 +13,6 @@ namespace tape::inline TAPE_ABI {
 
 namespace {
 
-constexpr real infinity = std::numeric_limits<real>::infinity();
-
 using Block = QueryBlock<panel>;
 using QueryNumbers = Block::Numbers;
 using OneQuery = QueryBlock<1>;
@@ -23,7 +20,7 @@ using OneQuery = QueryBlock<1>;
 // The largest score of each query of a block.
 QueryNumbers tops_of(const Block& block, const real* scores) {
   const auto larger = [](Vector a, Vector b) { return a > b ? a : b; };
-  Vector left = Vector{} - infinity;
+  Vector left = Vector{} + unseen_score;
   Vector right = left;
   for (int64_t j = 0; j < block.keys(); ++j) {
     left = larger(load(scores + j * panel), left);
@@ -74,7 +71,7 @@ void round_across(const TwoKeys& x, bf16_pair* to) {
 QueryNumbers rounded_exponentials(const Block& block, real* scores, const QueryNumbers& shift, bf16_pair* to) {
   const TwoKeys shifts = twice(shift);
   TwoKeys sums{};
-  if (block.keys() % 2 != 0) std::fill_n(scores + block.keys() * panel, panel, -infinity);
+  if (block.keys() % 2 != 0) std::fill_n(scores + block.keys() * panel, panel, unseen_score);
   for (int64_t j = 0; j < block.keys(); j += 2, to += panel) {
     const real* const row = scores + j * panel;
     TwoKeys e;
@@ -168,7 +165,7 @@ void block_forward(const AttentionProblem& p, const HeadForward& m, const AnyBlo
   block.finish_scores(scores);
   const auto largest = tops_of(block, scores);
   auto shift = largest;
-  for (real& x : shift) x = x == -infinity ? 0 : x;  // no key is seen, or its score is NaN
+  for (real& x : shift) x = x == unseen_score ? 0 : x;  // no key is seen, or its score is NaN
   const auto sums = products.out(p, m, block, scores, shift);
   const MutableMatrix out = block.queries_of(m.out);
   for (int64_t i = 0; i < block.rows(); ++i) {

@@ -1,13 +1,12 @@
 #include <tape/core/ops/reduce.h>
 
+#include <tape/core/ops/rows.h>
 #include <tape/core/parallel.h>
 #include <tape/core/tape.h>
 
 namespace tape::inline TAPE_ABI {
 
 namespace {
-
-constexpr int64_t row_grain = 64;
 
 // y = factor·Σ x     dx = factor·dy
 Tensor total(const Op& op, const Tensor& x, double factor) {
@@ -32,7 +31,7 @@ Tensor row_totals(const Op& op, const Tensor& x, real factor) {
   const int64_t columns = x.last();
   Tensor y = Tensor::uninitialized(x.shape().without_last());
   real* out = y.mutable_data();
-  parallel_for(x.rows(), row_grain, [=, in = x.data()](int64_t begin, int64_t end) {
+  parallel_for(x.rows(), row_grain(columns), [=, in = x.data()](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       double part = 0;
 #pragma omp simd reduction(+ : part)
@@ -42,7 +41,7 @@ Tensor row_totals(const Op& op, const Tensor& x, real factor) {
   });
   return op.record(y, {&x}, [rows = x.rows(), columns, factor](Backward& b) {
     const GradView dx = b.grad(0);
-    parallel_for(rows, row_grain, [=, dy = b.dy()](int64_t begin, int64_t end) {
+    parallel_for(rows, row_grain(columns), [=, dy = b.dy()](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         for (int64_t c = 0; c < columns; ++c) dx.put(r * columns + c, factor * dy[r]);
       }
