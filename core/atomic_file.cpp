@@ -46,7 +46,11 @@ AtomicFile::AtomicFile(const std::string& path) : path_(followed(path)) {
     temporary_ = str(path_, temporary_mark, ::getpid(), ".", count.fetch_add(1));
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   } while (descriptor_ < 0 && errno == EEXIST);
-  if (descriptor_ < 0) fail("create a file in its folder", errno);
+  const int code = errno;
+  const std::string folder = std::filesystem::path(path_).parent_path().string();
+  if (descriptor_ < 0 && code == ENOENT && !folder.empty())
+    throw Error(str("can not write ", path_, ": there is no folder ", folder, "; make it, or choose another name"));
+  if (descriptor_ < 0) fail("create a file in its folder", code);
   if (exists) ::fchmod(descriptor_, old.st_mode & 07777);
 }
 

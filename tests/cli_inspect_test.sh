@@ -68,7 +68,7 @@ misused "--layers 3: this model has layers 0 to 2" inspect gpt --layers 0,3 --ou
 misused "--heads 7: this model has heads 0 to 1" inspect gpt --heads 7 --out none.html
 misused "--layers" inspect gpt --layers x --out none.html
 misused '--lang: unknown language "de": choose one of en, zh, both' inspect gpt --lang de --out none.html
-refused "none/here.html" inspect gpt --out none/here.html
+refused "can not write none/here.html: there is no folder none; make it" inspect gpt --out none/here.html
 misused "--out gpt/model.safetensors is a file of the run in gpt" inspect gpt --text a --out gpt/model.safetensors
 cp -r gpt broken
 rm broken/model.safetensors

@@ -168,8 +168,10 @@ rm -r low
 # A second run in its folder
 refused "already holds a run: --force replaces it, --resume a/run continues it" train --text text.txt "${tiny[@]}" --out a/run
 echo mine >a/run/notes.txt
+echo old >a/run/inspect.html
 ends_with 0 train --text text.txt "${tiny[@]}" --seed 5 --out a/run --force
 holds "--force replaces the run" grep -q '"seed": 5' a/run/config.json
+holds "--force removes the page about the model" test ! -e a/run/inspect.html
 holds "--force leaves other files alone" grep -q mine a/run/notes.txt
 
 # What is another program's is not replaced, and what a killed one left is removed
@@ -342,7 +344,8 @@ refused "--lr can not be given with --resume" train --resume stopped --lr 0.1
 refused "--force can not be given with --resume" train --resume stopped --force
 refused "there is no folder none: give that of a run" train --resume none
 refused "folder holds no run, folder/config.json is missing: give that of a run" train --resume folder
-refused "is too few" train --resume stopped --steps 3
+refused "steps: --steps 3 is too few" train --resume stopped --steps 3
+refused "steps: --steps 1 is too few" train --resume stopped --steps 1
 misused "--steps must be at least 1" train --resume stopped --steps 0
 misused "--log-every must be at least 1" train --resume stopped --log-every 0
 sed 's/line/Line/' text.txt >other.txt
@@ -352,7 +355,7 @@ mv moved.txt text.txt
 refused "other.txt is not the text that this run began with" train --resume stopped --text other.txt --steps 100000
 cp -r stopped broken
 head -c 500 stopped/checkpoint.safetensors >broken/checkpoint.safetensors
-refused "broken/checkpoint.safetensors" train --resume broken --steps 100000
+refused "put a whole copy in its place, or start anew with --out broken --force" train --resume broken --steps 100000
 rm broken/checkpoint.safetensors
 refused "there is nothing to continue in broken" train --resume broken --steps 100000
 refused "broken already holds a run: it has no checkpoint yet, --force starts it anew, another --out keeps it" \
@@ -435,7 +438,7 @@ damaged() {
   cat >"m/$1"
   refused "$2" sample --model m
 }
-head -c 3000 t1/model.safetensors | damaged model.safetensors m/model.safetensors
+head -c 3000 t1/model.safetensors | damaged model.safetensors "remove it, and train --resume m writes it anew"
 head -c 5 t1/model.safetensors | damaged model.safetensors m/model.safetensors
 : | damaged model.safetensors m/model.safetensors
 head -c 4000 /dev/zero | damaged model.safetensors m/model.safetensors

@@ -285,21 +285,10 @@ class Sections {
   std::string html_;
 };
 
-struct Loaded {
-  tool::SavedRun run;
-  tool::Model model;
-};
-Loaded load(const tool::RunFolder& folder) {
-  const tool::SavedRun run = tool::load_saved_run(folder);
-  Loaded loaded{run, tool::Model(run.config.architecture, run.config.model, Seed{})};
-  nn::load(folder.model(), loaded.model);
-  return loaded;
-}
-
-std::string sections_of(const Loaded& loaded, const TextRequest& request, const Selection& selection,
+std::string sections_of(const tool::TrainedModel& trained, const TextRequest& request, const Selection& selection,
                         Language language) {
-  const Input input = input_of(loaded.run, loaded.model, request);
-  return sections(input, observe(loaded.run, loaded.model, input), selection, language);
+  const Input input = input_of(trained.run, trained.model, request);
+  return sections(input, observe(trained.run, trained.model, input), selection, language);
 }
 
 }  // namespace
@@ -329,20 +318,20 @@ std::string sections(const Input& input, const Observation& observation, const S
 
 std::string sections(const tool::RunFolder& folder, const TextRequest& request, const Selection& selection,
                      Language language) {
-  return sections_of(load(folder), request, selection, language);
+  return sections_of(tool::load_trained_model(folder), request, selection, language);
 }
 
 std::string page(const tool::RunFolder& folder, const TextRequest& request, const Selection& selection,
                  Language language) {
-  const Loaded loaded = load(folder);
-  const nn::ModelConfig& c = loaded.run.config.model;
+  const tool::TrainedModel trained = tool::load_trained_model(folder);
+  const nn::ModelConfig& c = trained.run.config.model;
   const Text title{"Inside " + folder.path(), folder.path() + " 的内部"};
   const std::string facts =
-      fmt::format("{} · {} · {} · {} × {} · C = {}", tool::name_of(loaded.run.config.architecture),
+      fmt::format("{} · {} · {} · {} × {} · C = {}", tool::name_of(trained.run.config.architecture),
                   nn::scheme_info(c.scheme).title, nn::name_of(c.norm.kind), c.layers, c.heads, c.width);
   return lab::html_page(title,
                         lab::element("h1", title, language) + "\n<p class=\"soft\">" + xml_text(facts) + "</p>\n" +
-                            sections_of(loaded, request, selection, language),
+                            sections_of(trained, request, selection, language),
                         language);
 }
 

@@ -101,4 +101,8 @@ int64_t load_checkpoint(const std::string& path, const ParameterList& model, opt
   return steps;
 }
 
+int64_t checkpoint_steps(const std::string& path) {
+  return steps_of(SafetensorsFile::open(path));
+}
+
 }  // namespace tape::inline TAPE_ABI::tool

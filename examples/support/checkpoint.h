@@ -23,4 +23,7 @@ void save_checkpoint(const std::string& path, const ParameterList& model, const 
 int64_t load_checkpoint(const std::string& path, const ParameterList& model, optim::Optimizer& optimizer,
                         optim::Ema* ema, const std::string& run, optim::Plateau* plateau = nullptr);
 
+/// The number of steps that were done when it was written. Throws Error when the file is damaged or no checkpoint.
+int64_t checkpoint_steps(const std::string& path);
+
 }  // namespace tape::inline TAPE_ABI::tool

@@ -111,7 +111,7 @@ void RunFolder::create() const {
 
 void RunFolder::clear() const {
   if (!holds_run()) return;
-  std::vector<std::string> old{report()};
+  std::vector<std::string> old{report(), inspection()};
   for (const std::string& file : files()) old.push_back(file);
   for (const std::string& file : old) {
     std::error_code code;

@@ -21,6 +21,8 @@ class RunFolder {
   std::string checkpoint() const { return path_ + "/checkpoint.safetensors"; }
   /// The page about the run. No mark of a run by itself: other folders have pages of this name.
   std::string report() const { return path_ + "/report.html"; }
+  /// The page about its model, no mark of a run either.
+  std::string inspection() const { return path_ + "/inspect.html"; }
 
   /// True when the folder has a file of a run.
   bool holds_run() const;
@@ -38,7 +40,7 @@ class RunFolder {
   /// Makes the folder, with those above it. Throws Error, having left nothing behind, when files can not be written
   /// there.
   void create() const;
-  /// Removes the files of a run, and nothing else: a folder without a run keeps all.
+  /// Removes the files of a run and the pages about it, and nothing else: a folder without a run keeps all.
   void clear() const;
   /// Removes temporary files of its own that killed programs left behind. Only for who holds the folder's lock.
   void remove_leftovers() const;

@@ -1,5 +1,7 @@
 #include <tape/examples/support/saved_run.h>
 
+#include <tape/core/safetensors.h>
+
 namespace tape::inline TAPE_ABI::tool {
 
 SavedRun load_saved_run(const RunFolder& folder) {
@@ -13,6 +15,21 @@ SavedRun load_saved_run(const RunFolder& folder) {
                     run.config.model.vocab, ": the files are not of the same run"));
   }
   return run;
+}
+
+TrainedModel load_trained_model(const RunFolder& folder) {
+  folder.require_model();
+  const SavedRun run = load_saved_run(folder);
+  TrainedModel trained{run, Model(run.config.architecture, run.config.model, Seed{})};
+  try {
+    SafetensorsFile::open(folder.model());
+  } catch (const Error& error) {
+    throw Error(str(error.what(), folder.can_continue()
+                                      ? str(": remove it, and train --resume ", folder.path(), " writes it anew")
+                                      : ": put a whole copy in its place, or train the run anew"));
+  }
+  nn::load(folder.model(), trained.model);
+  return trained;
 }
 
 }  // namespace tape::inline TAPE_ABI::tool

@@ -29,8 +29,8 @@ struct Options {
 
 void run(const Options& o) {
   const tape::lab::Language language = tape::lab::language(o.language);
-  const std::string out = o.out.empty() ? o.folder + "/inspect.html" : o.out;
   const tool::RunFolder folder(o.folder);
+  const std::string out = o.out.empty() ? folder.inspection() : o.out;
   folder.require_model();
   folder.require_free_for_page(out);
   const std::string page = inspect::page(folder, o.look.request, o.look.selection, language);

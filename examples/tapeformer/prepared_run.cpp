@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <tape/core/error.h>
+#include <tape/examples/support/checkpoint.h>
 #include <tape/examples/support/numbers.h>
 #include <tape/examples/support/saved_run.h>
 #include <tape/examples/support/text.h>
@@ -95,6 +96,23 @@ std::u32string text_of_run(const tool::RunConfig& config) {
   return text;
 }
 
+// Before the recipe is checked, in which fewer steps than were done can make other settings wrong.
+void require_steps_left(const tool::RunFolder& folder, int64_t steps) {
+  const std::string anew = tape::str("start anew with --out ", quoted(folder.path()), " --force");
+  if (!std::filesystem::exists(folder.checkpoint()))
+    throw Error(
+        tape::str("there is nothing to continue in ", folder.path(), ": ", folder.checkpoint(), " is missing; ", anew));
+  int64_t done = 0;
+  try {
+    done = tool::checkpoint_steps(folder.checkpoint());
+  } catch (const Error& error) {
+    throw Error(tape::str(error.what(), ": put a whole copy in its place, or ", anew));
+  }
+  if (done > steps)
+    throw Error(
+        tape::str("the run in ", folder.path(), " has already done ", done, " steps: --steps ", steps, " is too few"));
+}
+
 std::optional<PreparedRun> prepare_resumed(const TrainOptions& options, const tool::Interrupt& interrupt) {
   const tool::RunFolder folder(options.resume);
   folder.require_run();
@@ -103,6 +121,7 @@ std::optional<PreparedRun> prepare_resumed(const TrainOptions& options, const to
   const int64_t eval_every = config.reporting.eval_every;
   const tool::Recipe before = config.recipe;
   options.apply_to(config);
+  require_steps_left(folder, config.recipe.steps);
   require_other_file(folder, config.text.path);
   if (config.recipe.schedule == tool::ScheduleKind::Plateau && config.reporting.eval_every != eval_every) {
     throw Error("--eval-every can not be changed with --resume: the plateau schedule listens to the validation loss");
@@ -112,15 +131,7 @@ std::optional<PreparedRun> prepare_resumed(const TrainOptions& options, const to
     throw Error(tape::str(folder.tokenizer(), " does not belong to ", config.text.path));
   }
   auto trainer = std::make_unique<tool::Trainer>(config, corpus_of(text, tokenizer, config));
-  if (!std::filesystem::exists(folder.checkpoint())) {
-    throw Error(tape::str("there is nothing to continue in ", options.resume, ": ", folder.checkpoint(),
-                          " is missing; start anew with --out ", quoted(options.resume), " --force"));
-  }
   trainer->load(folder.checkpoint());
-  if (trainer->steps() > config.recipe.steps) {
-    throw Error(tape::str("the run in ", options.resume, " has already done ", trainer->steps(), " steps: --steps ",
-                          config.recipe.steps, " is too few"));
-  }
   if (interrupt.requested()) return {};
   folder.create();
   folder.remove_leftovers();

@@ -30,36 +30,21 @@ void put(std::string_view text) {
   tool::require_shown();
 }
 
-// A model and its vocabulary, from the folder of a run.
-struct Trained {
-  tool::RunConfig config;
-  tool::CharTokenizer tokenizer;
-  tool::Model model;
-};
-
-Trained load(const tool::RunFolder& folder) {
-  folder.require_model();
-  const tool::SavedRun run = tool::load_saved_run(folder);
-  Trained trained{run.config, run.tokenizer, tool::Model(run.config.architecture, run.config.model, tape::Seed{})};
-  tape::nn::load(folder.model(), trained.model);
-  return trained;
-}
-
-void go_on(const Trained& trained, std::vector<int32_t> tokens, const Options& options) {
+void go_on(const tool::TrainedModel& trained, std::vector<int32_t> tokens, const Options& options) {
   put(options.prompt);
   if (tokens.empty()) tokens.push_back(0);  // something to begin with: the smallest character, most often a line end
   tool::generate(trained.model.as<tape::nn::GPT>(), tokens, options.sampling,
-                 [&](int32_t token) { put(trained.tokenizer.decode(token)); });
+                 [&](int32_t token) { put(trained.run.tokenizer.decode(token)); });
 }
 
-void fill_in(const Trained& trained, const std::u32string& prompt, const Options& options) {
+void fill_in(const tool::TrainedModel& trained, const std::u32string& prompt, const Options& options) {
   const std::u32string mask = tool::decode_utf8(options.mask, "--mask");
   if (mask.size() != 1) throw tape::Error(tape::str("--mask must be one character, it has ", mask.size()));
   if (prompt.find(mask) == std::u32string::npos)
     throw tape::Error(tape::str("--prompt has no ", tool::character_name(mask[0]), ", which marks what to fill in"));
-  const tool::CharTokenizer::Special gap{mask[0], tool::mask_token(trained.config.model.vocab)};
-  const std::vector<int32_t> tokens = trained.tokenizer.encode(prompt, "--prompt", gap);
-  put(trained.tokenizer.decode(tool::fill_masks(trained.model.as<tape::nn::Bert>(), tokens, options.sampling)));
+  const tool::CharTokenizer::Special gap{mask[0], tool::mask_token(trained.run.config.model.vocab)};
+  const std::vector<int32_t> tokens = trained.run.tokenizer.encode(prompt, "--prompt", gap);
+  put(trained.run.tokenizer.decode(tool::fill_masks(trained.model.as<tape::nn::Bert>(), tokens, options.sampling)));
 }
 
 // Options that were given, of those that do not go with every architecture.
@@ -75,8 +60,8 @@ void refuse_idle(const CLI::App& command, const Options& options) {
 
 int sample(const Options& options, const Given& given) {
   const std::u32string prompt = tool::decode_utf8(options.prompt, "--prompt");
-  const Trained trained = load(tool::RunFolder(options.model));
-  const auto architecture = trained.config.architecture;
+  const tool::TrainedModel trained = tool::load_trained_model(tool::RunFolder(options.model));
+  const auto architecture = trained.run.config.architecture;
   const bool fills_in = architecture == tape::nn::Architecture::EncoderOnly;
   if (given.mask && !fills_in)
     throw tape::Error(tape::str("--mask is for a bert: the model in ", options.model, " is of architecture ",
@@ -86,14 +71,14 @@ int sample(const Options& options, const Given& given) {
                                 ": it fills in as many characters as --prompt has gaps"));
   switch (architecture) {
     case tape::nn::Architecture::DecoderOnly:
-      go_on(trained, trained.tokenizer.encode(prompt, "--prompt"), options);
+      go_on(trained, trained.run.tokenizer.encode(prompt, "--prompt"), options);
       break;
     case tape::nn::Architecture::EncoderOnly:
       fill_in(trained, prompt, options);
       break;
     case tape::nn::Architecture::EncoderDecoder:
-      tool::translate(trained.model.as<tape::nn::EncoderDecoder>(), trained.tokenizer.encode(prompt, "--prompt"),
-                      options.sampling, [&](int32_t token) { put(trained.tokenizer.decode(token)); });
+      tool::translate(trained.model.as<tape::nn::EncoderDecoder>(), trained.run.tokenizer.encode(prompt, "--prompt"),
+                      options.sampling, [&](int32_t token) { put(trained.run.tokenizer.decode(token)); });
       break;
   }
   put("\n");
