@@ -99,7 +99,8 @@ TEST_CASE("folders, devices and places that can not be written are refused", "[f
   atomic_write_file(folder / "file", "text");
   const auto write_to = [](const std::string& path) { return error_of([&] { atomic_write_file(path, "x"); }); };
   CHECK(has_parts(write_to(folder.path()), {folder.path(), "folder"}));
-  CHECK(has_parts(write_to(folder / "missing/file"), {folder / "missing/file", "there is no folder " + folder / "missing", "make it"}));
+  CHECK(has_parts(write_to(folder / "missing/file"),
+                  {folder / "missing/file", "there is no folder " + folder / "missing", "make it"}));
   CHECK(has_parts(write_to(folder / "file/below"), {folder / "file/below", "Not a directory"}));
   CHECK(has_parts(write_to("/dev/full"), {"/dev/full", "device"}));
   CHECK(std::filesystem::is_character_file("/dev/full"));

@@ -3,10 +3,10 @@
 # have broken it, and shows which test fails. Fails when a mutation goes unnoticed.
 #
 #   tests/mutation.sh                 all mutations (some twenty minutes)
-#   tests/mutation.sh WORD            those whose description contains WORD
+#   tests/mutation.sh WORD...         those whose description contains one of the words
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
-word=${1-}
+words=("${@-}")
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 tar -c --exclude ./build --exclude ./.git --exclude ./runs . | tar -x -C "$copy" || exit 1
@@ -30,10 +30,18 @@ first_failure() {
   done
 }
 
+wanted() {
+  local word
+  for word in "${words[@]}"; do
+    [[ $1 == *"$word"* ]] && return
+  done
+  return 1
+}
+
 # mutate "what is broken" FILE OLD NEW: replaces the first OLD in the file, builds, tests, and puts the file back.
 mutate() {
   local what=$1 file=$2 old=$3 new=$4 text broken name
-  case $what in *"$word"*) ;; *) return ;; esac
+  wanted "$what" || return
   text=$(<"$file")
   broken=${text/"$old"/"$new"}
   if [ "$text" = "$broken" ]; then

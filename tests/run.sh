@@ -106,16 +106,16 @@ style() {
   fi
 }
 
-# Compares texts: clang-format 14 with --dry-run also complains about changes that change nothing.
+# Compares texts: clang-format 14 with --dry-run also complains about changes that change nothing. All files at once, as
+# most of its time goes into its start.
 layout() {
-  find core nn optim examples tests -name '*.h' -o -name '*.cpp' | xargs -P "$(nproc)" -n 8 bash -c '
-    result=0
-    for file; do
-      clang-format "$file" | cmp -s - "$file" && continue
-      clang-format "$file" | diff -u --label "$file" --label "$file, formatted" "$file" -
-      result=1
-    done
-    exit $result' layout
+  local files file
+  mapfile -t files < <(find core nn optim examples tests -name '*.h' -o -name '*.cpp')
+  clang-format "${files[@]}" | cmp -s - <(cat "${files[@]}") && return
+  for file in "${files[@]}"; do
+    clang-format "$file" | diff -u --label "$file" --label "$file, formatted" "$file" -
+  done
+  return 1
 }
 
 groups=(build tests)

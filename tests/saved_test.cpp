@@ -4,6 +4,7 @@
 #include <tape/core/ops.h>
 
 #include "catch.h"
+#include "support/peak_memory.h"
 #include "support/tensors.h"
 
 namespace tape::test {
@@ -73,13 +74,11 @@ TEST_CASE("A linear layer's input takes no memory until backward where it can be
 TEST_CASE("A linear layer's backward gives back what it has used before it asks for more", "[tape][saved]") {
   const Tensor x = random_tensor({256, 1024}, 1);
   const Parameter w = parameter_of(random_tensor({4096, 1024}, 2, -0.1, 0.1), "w");
-  const std::size_t before = pool_stats().bytes_in_use;
-  {
+  const std::size_t most = peak_memory_of([&] {
     Tape tape;
     const Tensor y = sum(linear_activated(pointwise::gelu, tape.watch(x), w, {}));
     tape.backward(y);
-  }
-  const std::size_t most = pool_stats().peak_bytes_in_use - before;
+  });
   // dz, dW and dx together; the pre-activation, as large as dz, was gone when dW came.
   const std::size_t needed = sizeof(real) * 1024 * (4 * 256 + 4096 + 256);
   CHECK(most >= needed);

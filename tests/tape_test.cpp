@@ -8,6 +8,7 @@
 #include <tape/core/ops.h>
 
 #include "catch.h"
+#include "support/peak_memory.h"
 #include "support/tensors.h"
 
 namespace tape::test {
@@ -311,16 +312,7 @@ TEST_CASE("Backward needs memory for a few gradients at a time, however long the
   Tensor y = tape.watch(Tensor::full({size}, 1));
   for (int i = 0; i < 50; ++i) y = tape::tanh(y);
   const Tensor loss = sum(y);
-  const std::size_t forward = pool_stats().bytes_in_use;
-  if (pool_stats().peak_bytes_in_use > forward) {
-    const Storage fill = Storage::allocate(pool_stats().peak_bytes_in_use - forward);  // bring use up to the old peak
-    const std::size_t base = pool_stats().peak_bytes_in_use;
-    tape.backward(loss);
-    CHECK(pool_stats().peak_bytes_in_use - base < 4 * size * sizeof(real));
-  } else {
-    tape.backward(loss);
-    CHECK(pool_stats().peak_bytes_in_use - forward < 4 * size * sizeof(real));
-  }
+  CHECK(peak_memory_of([&] { tape.backward(loss); }) < 4 * size * sizeof(real));
 }
 
 TEST_CASE("An exception between forward and backward leaves the thread as it was", "[tape]") {

@@ -6,11 +6,13 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include <tape/examples/command_line/choices.h>
+#include <tape/examples/command_line/program.h>
+#include <tape/examples/command_line/usage.h>
+
 namespace tapeformer {
 
-constexpr int exit_failure = 1;
-constexpr int exit_usage = 2;
-constexpr int exit_interrupted = 130;
+using namespace tape::command_line;
 
 void add_train(CLI::App& app, const std::string& program, int& exit_code);
 void add_sample(CLI::App& app, int& exit_code);
@@ -19,9 +21,6 @@ void add_schedule(CLI::App& app, int& exit_code);
 void add_schemes(CLI::App& app);
 void add_lab(CLI::App& app, int& exit_code);
 void add_report(CLI::App& app, int& exit_code);
-
-/// Adds the option --threads.
-void add_threads(CLI::App& command);
 
 /// The answer to --version.
 std::string version_text();

@@ -9,7 +9,6 @@
 #include <tape/examples/inspect/page.h>
 #include <tape/examples/support/screen.h>
 
-#include "choices.h"
 #include "commands.h"
 #include "look_options.h"
 

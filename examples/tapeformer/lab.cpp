@@ -17,9 +17,7 @@
 #include <tape/examples/support/numbers.h>
 #include <tape/examples/support/screen.h>
 
-#include "choices.h"
 #include "commands.h"
-#include "usage.h"
 
 namespace tapeformer {
 

@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "choices.h"
+#include "commands.h"
 
 namespace tapeformer {
 

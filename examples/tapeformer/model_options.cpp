@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "choices.h"
+#include "commands.h"
 
 namespace tapeformer {
 

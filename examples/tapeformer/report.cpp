@@ -12,7 +12,6 @@
 #include <tape/examples/support/run_folder.h>
 #include <tape/examples/support/screen.h>
 
-#include "choices.h"
 #include "commands.h"
 #include "look_options.h"
 

@@ -7,9 +7,7 @@
 #include <tape/examples/support/screen.h>
 #include <tape/examples/support/text.h>
 
-#include "choices.h"
 #include "commands.h"
-#include "usage.h"
 
 namespace tapeformer {
 

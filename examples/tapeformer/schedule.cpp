@@ -16,9 +16,7 @@
 #include <tape/examples/support/text.h>
 #include <tape/examples/support/text_plot.h>
 
-#include "choices.h"
 #include "commands.h"
-#include "usage.h"
 
 namespace tapeformer {
 

@@ -17,9 +17,7 @@
 #include <tape/nn/model_config.h>
 #include <tape/nn/module.h>
 
-#include "choices.h"
 #include "commands.h"
-#include "usage.h"
 
 namespace tapeformer {
 

@@ -6,10 +6,8 @@
 #include <memory>
 #include <string_view>
 
-#include "choices.h"
 #include "commands.h"
 #include "model_options.h"
-#include "usage.h"
 
 namespace tapeformer {
 

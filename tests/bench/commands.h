@@ -1,9 +1,18 @@
-// The subcommands of bench.
+// The subcommands of bench, and options that several of them have.
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include <tape/examples/command_line/choices.h>
+#include <tape/examples/command_line/program.h>
+
+#include "workloads.h"
 
 namespace bench {
+
+using namespace tape::command_line;
 
 void add_train(CLI::App& app);
 void add_gemm(CLI::App& app);
@@ -12,5 +21,31 @@ void add_scale(CLI::App& app);
 void add_sample(CLI::App& app);
 void add_start(CLI::App& app);
 void add_head(CLI::App& app);
+
+/// Adds --workload: names of workloads, separated by spaces or commas, or a single one.
+inline CLI::Option* add_workloads(CLI::App& command, std::vector<std::string>& names, const std::string& description) {
+  return command.add_option("--workload", names, description)
+      ->check(known_by(workload))
+      ->delimiter(',')
+      ->type_name("NAME ...")
+      ->capture_default_str();
+}
+inline CLI::Option* add_workload(CLI::App& command, std::string& name) {
+  return command.add_option("--workload", name, "W1 … W4")
+      ->check(known_by(workload))
+      ->type_name("NAME")
+      ->capture_default_str();
+}
+/// Adds --seconds, up to an hour.
+inline CLI::Option* add_seconds(CLI::App& command, double& seconds, const std::string& description) {
+  return command.add_option("--seconds", seconds, description)
+      ->check(number_from_to(0, 3600))
+      ->type_name("FLOAT")
+      ->capture_default_str();
+}
+/// Adds --json.
+inline CLI::Option* add_json(CLI::App& command, bool& json) {
+  return command.add_flag("--json", json, "For programs");
+}
 
 }  // namespace bench

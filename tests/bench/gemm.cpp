@@ -126,9 +126,15 @@ void run(const Options& o) {
 void add_gemm(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("gemm", "Compare those who can compute matrix products");
-  command->add_option("--workload", options->names, "W1 … W4, one or several")->capture_default_str();
-  command->add_option("--seconds", options->seconds, "How long to measure each product")->capture_default_str();
-  command->add_flag("--json", options->json, "For programs");
+  add_workloads(*command, options->names, "W1 … W4, one or several");
+  add_seconds(*command, options->seconds, "How long to measure each product");
+  add_json(*command, options->json);
+  add_threads(*command);
+  command->footer(
+      "\"panels\" is this library's own kernel, for small weights; \"chosen\" who computes that product in "
+      "training.\n\n"
+      "Examples:\n"
+      "  bench gemm --workload W4");
   command->callback([options] { run(*options); });
 }
 

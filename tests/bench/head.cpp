@@ -63,6 +63,10 @@ class Head {
 
 void run(const Options& o) {
   const Workload& w = workload(o.name);
+  for (const int64_t pieces : o.pieces) {
+    if (pieces < 1 || pieces > w.tokens())
+      throw Error(str("--pieces must be from 1 to ", w.tokens(), ", the rows of ", w.name, ", it is ", pieces));
+  }
   Head head(w);
   Json all = Json::array();
   const double logits = sizeof(real) * static_cast<double>(w.tokens() * w.model.vocab);
@@ -88,12 +92,19 @@ void run(const Options& o) {
 void add_head(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("head", "Time the output layer and its loss, whole and in pieces");
-  command->add_option("--workload", options->name, "W1 … W4")->capture_default_str();
+  add_workload(*command, options->name);
   command->add_option("--pieces", options->pieces, "Into how many to cut the rows; from many to few, for the memory")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number<int64_t>())
+      ->delimiter(',')
+      ->type_name("INT ...")
       ->capture_default_str();
-  command->add_option("--seconds", options->seconds, "How long to measure each")->capture_default_str();
-  command->add_flag("--json", options->json, "For programs");
+  add_seconds(*command, options->seconds, "How long to measure each");
+  add_json(*command, options->json);
+  add_threads(*command);
+  command->footer(
+      "Examples:\n"
+      "  bench head --workload W3\n"
+      "  bench head --workload W1 --pieces 4 1");
   command->callback([options] { run(*options); });
 }
 

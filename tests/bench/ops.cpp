@@ -209,7 +209,9 @@ void run(double seconds, bool json) {
   }
   fmt::print(
       "\nThe floor of GB/s is a copy of 256 MiB before each run, that of GFLOP/s the largest product. Bytes are those\n"
-      "that must be moved at least; smaller arrays than the cache can be faster than the copy.\n");
+      "that must be moved at least; smaller arrays than the cache can be faster than the copy. Attention in bf16 "
+      "stands beside the\n"
+      "product in f32, too.\n");
 }
 
 }  // namespace
@@ -221,8 +223,13 @@ void add_ops(CLI::App& app) {
   };
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("ops", "Time each kind of op beside its floor");
-  command->add_option("--seconds", options->seconds, "How long to measure each")->capture_default_str();
-  command->add_flag("--json", options->json, "For programs");
+  add_seconds(*command, options->seconds, "How long to measure each");
+  add_json(*command, options->json);
+  add_threads(*command);
+  command->footer(
+      "Examples:\n"
+      "  bench ops\n"
+      "  bench ops --threads 1 --json");
   command->callback([options] { run(options->seconds, options->json); });
 }
 

@@ -69,11 +69,20 @@ void run(const Options& o) {
 void add_sample(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("sample", "Tokens a second of a growing text, beside the bandwidth floor");
-  command->add_option("--workload", options->names, "W1 … W4, one or several")->capture_default_str();
+  add_workloads(*command, options->names, "W1 … W4, one or several");
   command->add_option("--batch", options->batches, "Texts at once, one or several numbers")
-      ->check(CLI::PositiveNumber)
+      ->check(from_to<int64_t>(1, 4096))
+      ->delimiter(',')
+      ->type_name("INT ...")
       ->capture_default_str();
-  command->add_flag("--json", options->json, "For programs");
+  add_json(*command, options->json);
+  add_threads(*command);
+  command->footer(
+      "The floor is the time in which the bandwidth of copying would read all weights once. Weights that fit the\n"
+      "processor's cache, as those of W1 and W4, can be faster.\n\n"
+      "Examples:\n"
+      "  bench sample --batch 1\n"
+      "  bench sample --workload W2 --batch 1 8 32");
   command->callback([options] { run(*options); });
 }
 

@@ -146,9 +146,20 @@ void add_scale(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("scale", "Time against context, width, depth, batch and threads");
   command->add_option("--over", options->over, "context, width, layers, batch, threads: one or several [all]")
-      ->check(CLI::IsMember({"context", "width", "layers", "batch", "threads"}));
-  command->add_option("--seconds", options->seconds, "How long to measure each")->capture_default_str();
-  command->add_flag("--json", options->json, "For programs");
+      ->check(known_by([](const std::string& given) {
+        constexpr std::string_view names[] = {"context", "width", "layers", "batch", "threads"};
+        if (std::ranges::count(names, given) == 0)
+          throw tape::Error(tape::str("unknown size \"", given, "\": ", tape::choices_for(given, names)));
+      }))
+      ->delimiter(',')
+      ->type_name("NAME ...");
+  add_seconds(*command, options->seconds, "How long to measure each");
+  add_json(*command, options->json);
+  add_threads(*command);
+  command->footer(
+      "Examples:\n"
+      "  bench scale\n"
+      "  bench scale --over context threads");
   command->callback([options] { run(options->over, options->seconds, options->json); });
 }
 

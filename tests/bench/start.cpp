@@ -115,11 +115,14 @@ void run(const Options& o) {
 void add_start(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("start", "Time from the start of the program to the end of its first step");
-  command->add_option("--workload", options->name, "W1 … W4")->capture_default_str();
-  command->add_option("--runs", options->runs, "How often to start it")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_flag("--json", options->json, "For programs");
+  add_workload(*command, options->name);
+  add_number(*command, "--runs", options->runs, "How often to start it")->check(from_to<int64_t>(1, 1000));
+  add_json(*command, options->json);
+  add_threads(*command);
+  command->footer(
+      "Examples:\n"
+      "  bench start\n"
+      "  bench start --workload W4 --runs 30");
   command->add_flag("--child", options->child)->group("");
   command->callback([options] { run(*options); });
 }

@@ -131,17 +131,19 @@ void train(const Options& o) {
 void add_train(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("train", "Time training steps");
-  command->add_option("--workload", options->names, "W1 … W4, one or several; peak memory is that of all so far")
-      ->capture_default_str();
-  command
-      ->add_option_function<std::string>(
-          "--precision", [options](const std::string& name) { options->precision = tape::precision(name); },
-          "f32, bf16 or bf16-emulated: of the matrix products")
-      ->default_str("f32");
-  command->add_option("--seconds", options->seconds, "How long to measure each")->capture_default_str();
+  add_workloads(*command, options->names, "W1 … W4, one or several; peak memory is that of all so far");
+  add_choice(*command, "--precision", options->precision, tape::precision,
+             "f32, bf16 or bf16-emulated: of the matrix products");
+  add_seconds(*command, options->seconds, "How long to measure each");
   command->add_flag_function(
       "--no-floor", [options](int64_t) { options->floor = false; }, "Leave out the matrix products alone");
-  command->add_flag("--json", options->json, "For programs");
+  add_json(*command, options->json);
+  add_threads(*command);
+  command->footer(
+      "Examples:\n"
+      "  bench train --workload W1 W4\n"
+      "  bench train --workload W2 --precision bf16\n"
+      "  bench train --workload W2 --threads 1 --json");
   command->callback([options] { train(*options); });
 }
 

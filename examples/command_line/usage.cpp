@@ -1,4 +1,4 @@
-#include "usage.h"
+#include <tape/examples/command_line/usage.h>
 
 #include <algorithm>
 #include <utility>
@@ -6,7 +6,7 @@
 
 #include <tape/core/name_list.h>
 
-namespace tapeformer {
+namespace tape::inline TAPE_ABI::command_line {
 
 namespace {
 
@@ -64,8 +64,8 @@ std::vector<std::string> command_names(const CLI::App& command) {
 std::string unknown_option(const std::string& given, const CLI::App& command) {
   const std::string name = given.substr(0, given.find('='));
   const std::vector<std::string> names = long_names(command);
-  const std::string meant = tape::nearest_name(name, std::vector<std::string_view>(names.begin(), names.end()));
-  return tape::str("unknown option ", name, meant.empty() ? "" : ": did you mean " + meant + "?");
+  const std::string meant = nearest_name(name, std::vector<std::string_view>(names.begin(), names.end()));
+  return str("unknown option ", name, meant.empty() ? "" : ": did you mean " + meant + "?");
 }
 
 // A value that is missing, given twice, or of another kind, in words of ours.
@@ -83,7 +83,7 @@ std::string wrong_value(const CLI::ParseError& error, const CLI::App& command) {
   const std::string name = message.substr(colon + 2, equals - colon - 2);  // "Could not convert: --name = value"
   const CLI::Option* const option = command.get_option_no_throw(name);
   if (option && option->get_expected_max() == 0) return name + " takes no value";
-  return tape::str(name, " must be a number, it is ", message.substr(equals + 3));
+  return str(name, " must be a number, it is ", message.substr(equals + 3));
 }
 
 }  // namespace
@@ -95,7 +95,7 @@ std::string in_options(std::string_view message, const CLI::App& command) {
   std::string option = option_of(subject, command);
   if (option == "--norm" && !rest.empty()) {  // "norm rms: eps must …"
     const std::string part = option_of("norm_" + first_word(rest), command);
-    if (!part.empty()) return tape::str("--", message.substr(0, colon + 2), part, rest.substr(first_word(rest).size()));
+    if (!part.empty()) return str("--", message.substr(0, colon + 2), part, rest.substr(first_word(rest).size()));
   }
   if (option.empty()) {  // who complains is of no interest
     subject = first_word(rest);
@@ -120,8 +120,8 @@ std::string message_of(const CLI::ParseError& error, const CLI::App& app) {
   if (rest.empty() || !(required || extras)) return wrong_value(error, *command);
   const std::string& first = rest.front();
   if (first.starts_with('-')) return unknown_option(first, *command);
-  if (!names.empty()) return tape::str("unknown command \"", first, "\": ", choices_for(first));
-  return tape::str("unexpected \"", first, "\"", required ? tape::str("; ", error.what()) : "");
+  if (!names.empty()) return str("unknown command \"", first, "\": ", choices_for(first));
+  return str("unexpected \"", first, "\"", required ? str("; ", error.what()) : "");
 }
 
-}  // namespace tapeformer
+}  // namespace tape::inline TAPE_ABI::command_line

@@ -7,7 +7,7 @@
 
 #include <tape/core/error.h>
 
-namespace tapeformer {
+namespace tape::inline TAPE_ABI::command_line {
 
 /// A message about a setting in the words of this command: "GPT: layers must be at least 1" → "--layers must be at
 /// least 1". A message about nothing that is an option stays as it is.
@@ -18,7 +18,7 @@ template <class Check>
 auto as_usage(const CLI::App& command, const Check& check) {
   try {
     return check();
-  } catch (const tape::Error& error) {
+  } catch (const Error& error) {
     throw CLI::ValidationError(in_options(error.what(), command));
   }
 }
@@ -26,4 +26,4 @@ auto as_usage(const CLI::App& command, const Check& check) {
 /// What is wrong with a command line that was not parsed. Names an unknown option or command, and what was meant.
 std::string message_of(const CLI::ParseError& error, const CLI::App& app);
 
-}  // namespace tapeformer
+}  // namespace tape::inline TAPE_ABI::command_line

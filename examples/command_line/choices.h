@@ -18,7 +18,7 @@
 #include <tape/examples/support/corpus.h>
 #include <tape/nn/model_config.h>
 
-namespace tapeformer {
+namespace tape::inline TAPE_ABI::command_line {
 
 /// Names that `parse` knows; it lists them when it throws.
 template <class Parse>
@@ -27,7 +27,7 @@ CLI::Validator known_by(Parse parse) {
     try {
       parse(given);
       return {};
-    } catch (const tape::Error& error) {
+    } catch (const Error& error) {
       return error.what();
     }
   };
@@ -54,21 +54,21 @@ Enum named(std::string_view what, std::string_view given, std::span<const Row> t
     if (plain(row.title) == plain(given)) meant = row.name;
     names.push_back(row.name);
   }
-  throw tape::Error(tape::str("unknown ", what, " \"", given, "\": ", tape::choices_for(meant, names)));
+  throw Error(str("unknown ", what, " \"", given, "\": ", choices_for(meant, names)));
 }
-inline tape::nn::Scheme scheme_named(std::string_view name) {
-  return named("scheme", name, tape::nn::scheme_table(), &tape::nn::SchemeInfo::scheme);
+inline nn::Scheme scheme_named(std::string_view name) {
+  return named("scheme", name, nn::scheme_table(), &nn::SchemeInfo::scheme);
 }
-inline tape::nn::NormKind norm_named(std::string_view name) {
-  return named("norm", name, tape::nn::norm_table(), &tape::nn::NormInfo::kind);
+inline nn::NormKind norm_named(std::string_view name) {
+  return named("norm", name, nn::norm_table(), &nn::NormInfo::kind);
 }
 
 /// An option whose value is one of a few names, which `parse` knows.
 template <class Enum, class Parse>
 CLI::Option* add_choice(CLI::App& command, const std::string& name, Enum& value, Parse parse,
                         const std::string& description) {
-  using tape::nn::name_of;  // of enumerations of core, too
-  using tape::tool::name_of;
+  using nn::name_of;  // of enumerations of core, too
+  using tool::name_of;
   return command
       .add_option_function<std::string>(
           name, [&value, parse](const std::string& given) { value = parse(given); }, description)
@@ -97,11 +97,11 @@ std::string read_whole(std::string_view text, Value& value) {
   const auto [next, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   const std::string_view digits = text.starts_with('-') ? text.substr(1) : text;
   const bool number = !digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos;
-  if (!number) return tape::str("must be a whole number in decimal digits, it is ", text.empty() ? "empty" : text);
+  if (!number) return str("must be a whole number in decimal digits, it is ", text.empty() ? "empty" : text);
   if (code == std::errc{} && next == text.data() + text.size()) return {};
   const bool below = text.starts_with('-');
-  return tape::str("must be at ", below ? "least " : "most ",
-                   below ? std::numeric_limits<Value>::min() : std::numeric_limits<Value>::max(), ", it is ", text);
+  return str("must be at ", below ? "least " : "most ",
+             below ? std::numeric_limits<Value>::min() : std::numeric_limits<Value>::max(), ", it is ", text);
 }
 
 /// A range for a whole number, which help does not repeat.
@@ -112,7 +112,20 @@ CLI::Validator from_to(Value least, Value most) {
     const std::string wrong = read_whole(given, value);
     if (wrong.empty() && value >= least && value <= most) return {};
     const bool number = wrong.empty() || wrong.starts_with("must be at");
-    return number ? tape::str("must be from ", least, " to ", most, ", it is ", given) : wrong;
+    return number ? str("must be from ", least, " to ", most, ", it is ", given) : wrong;
+  };
+  return {error_of, "", "range"};
+}
+
+/// The same for any number.
+inline CLI::Validator number_from_to(double least, double most) {
+  const auto error_of = [least, most](const std::string& given) -> std::string {
+    double value = 0;
+    const auto [next, code] = std::from_chars(given.data(), given.data() + given.size(), value);
+    if (next != given.data() + given.size() || code == std::errc::invalid_argument)
+      return str("must be a number, it is ", given.empty() ? "empty" : given);
+    const bool inside = code == std::errc{} && value >= least && value <= most;
+    return inside ? "" : str("must be from ", least, " to ", most, ", it is ", given);
   };
   return {error_of, "", "range"};
 }
@@ -147,4 +160,4 @@ CLI::Option* add_number(CLI::App& command, const std::string& name, Value& value
   }
 }
 
-}  // namespace tapeformer
+}  // namespace tape::inline TAPE_ABI::command_line
