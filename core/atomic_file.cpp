@@ -48,8 +48,10 @@ AtomicFile::AtomicFile(const std::string& path) : path_(followed(path)) {
   } while (descriptor_ < 0 && errno == EEXIST);
   const int code = errno;
   const std::string folder = std::filesystem::path(path_).parent_path().string();
-  if (descriptor_ < 0 && code == ENOENT && !folder.empty())
-    throw Error(str("can not write ", path_, ": there is no folder ", folder, "; make it, or choose another name"));
+  if (descriptor_ < 0 && (code == ENOENT || code == ENOTDIR) && !folder.empty())
+    throw Error(str("can not write ", path_, ": ",
+                    code == ENOENT ? "there is no folder " + folder + "; make it" : folder + " is not a folder",
+                    ", or choose another name"));
   if (descriptor_ < 0) fail("create a file in its folder", code);
   if (exists) ::fchmod(descriptor_, old.st_mode & 07777);
 }

@@ -101,7 +101,7 @@ TEST_CASE("folders, devices and places that can not be written are refused", "[f
   CHECK(has_parts(write_to(folder.path()), {folder.path(), "folder"}));
   CHECK(has_parts(write_to(folder / "missing/file"),
                   {folder / "missing/file", "there is no folder " + folder / "missing", "make it"}));
-  CHECK(has_parts(write_to(folder / "file/below"), {folder / "file/below", "Not a directory"}));
+  CHECK(has_parts(write_to(folder / "file/below"), {folder / "file/below", "is not a folder"}));
   CHECK(has_parts(write_to("/dev/full"), {"/dev/full", "device"}));
   CHECK(std::filesystem::is_character_file("/dev/full"));
   CHECK(read_file(folder / "file") == "text");

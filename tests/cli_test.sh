@@ -182,6 +182,8 @@ for force in "" --force; do
   refused "others/config.json is not of a run of this program" train --text text.txt "${tiny[@]}" --out others $force
 done
 holds "another program's files stay" grep -q weights others/model.safetensors
+rm others/config.json
+refused "others/model.safetensors is not of a run of this program" train --text text.txt "${tiny[@]}" --out others --force
 rm -r others
 touch a/run/checkpoint.safetensors.tmp.1.0 a/run/notes.txt.tmp.1.0
 ends_with 0 train --text text.txt "${tiny[@]}" --seed 5 --out a/run --force
@@ -355,7 +357,7 @@ mv moved.txt text.txt
 refused "other.txt is not the text that this run began with" train --resume stopped --text other.txt --steps 100000
 cp -r stopped broken
 head -c 500 stopped/checkpoint.safetensors >broken/checkpoint.safetensors
-refused "put a whole copy in its place, or start anew with --out broken --force" train --resume broken --steps 100000
+refused "; or start anew with --out broken --force" train --resume broken --steps 100000
 rm broken/checkpoint.safetensors
 refused "there is nothing to continue in broken" train --resume broken --steps 100000
 refused "broken already holds a run: it has no checkpoint yet, --force starts it anew, another --out keeps it" \
@@ -458,6 +460,13 @@ head -c 50 t1/tokenizer.json | damaged tokenizer.json "m/tokenizer.json is not a
 sed 's/"a",//' t1/tokenizer.json | damaged tokenizer.json "not of the same run"
 rm -r m && cp -r t1 m && rm m/model.safetensors
 refused "the run in m has no model, m/model.safetensors is missing: train --resume m goes on and writes it" sample --model m
+for rest in 0 100; do
+  head -c $rest t1/model.safetensors >m/model.safetensors
+  ends_with 0 train --resume m
+  holds "a complete run gets its model again" cmp t1/model.safetensors m/model.safetensors
+  holds "and says so" grep -q "written anew from the checkpoint" out
+done
+rm m/model.safetensors
 ends_with 0 train --resume m
 holds "a complete run gets its model again" cmp t1/model.safetensors m/model.safetensors
 rm m/model.safetensors m/checkpoint.safetensors

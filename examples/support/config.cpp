@@ -326,7 +326,8 @@ RunConfig run_config(std::string_view text, const std::string& source) {
   try {
     json = Json::parse(text);
   } catch (const nlohmann::json::parse_error& error) {
-    throw Error(str(source, " is not valid JSON: it breaks off or is damaged at byte ", error.byte));
+    throw Error(str(source, " is not valid JSON: it breaks off or is damaged at byte ", error.byte,
+                    ": put a whole copy in its place, or train anew"));
   } catch (const nlohmann::json::exception& error) {
     throw Error(str(source, " is not valid JSON: ", error.what()));
   }

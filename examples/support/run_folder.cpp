@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <tape/core/atomic_file.h>
+#include <tape/core/safetensors.h>
 #include <tape/examples/support/folder_lock.h>
 
 namespace tape::inline TAPE_ABI::tool {
@@ -40,11 +41,22 @@ bool RunFolder::holds_run() const {
 }
 
 bool RunFolder::is_of_another_program() const {
-  if (!exists(config())) return false;
+  if (!exists(config())) return exists(model());
+  std::error_code ignored;
+  if (fs::file_size(config(), ignored) == 0) return false;  // nobody's
   std::ifstream file(config());
   std::string begin(256, '\0');  // the format is the first entry
   file.read(begin.data(), std::ssize(begin));
   return begin.find("tapeformer run") == std::string::npos;
+}
+
+bool RunFolder::has_whole_model() const {
+  try {
+    SafetensorsFile::open(model());
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 bool RunFolder::can_continue() const {
@@ -96,7 +108,10 @@ void RunFolder::create() const {
     throw Error(str("can not write to the output folder ", path_, ": ", why));
   };
   std::error_code code;
-  if (exists(path_) && !fs::is_directory(path_, code)) give_up("there is a file of that name; give --out another one");
+  for (fs::path above = folder.parent_path(); above.has_relative_path(); above = above.parent_path()) {
+    if (fs::exists(above, code) && !fs::is_directory(above, code))
+      give_up(str("there is a file of the name ", above.string(), "; give --out another one"));
+  }
   fs::create_directories(folder, code);
   if (code) give_up(code.message());
   for (const std::string& file : files()) {

@@ -26,8 +26,10 @@ class RunFolder {
 
   /// True when the folder has a file of a run.
   bool holds_run() const;
-  /// True when its configuration is another program's.
+  /// True when its configuration is another program's, or there is a model without one.
   bool is_of_another_program() const;
+  /// True when it has a model and its file is not cut off.
+  bool has_whole_model() const;
   /// True when it has all that a run needs to go on.
   bool can_continue() const;
   /// Throws Error that says what to do when there is no such folder, no run in it, or none of its model.

@@ -25,8 +25,8 @@ TrainedModel load_trained_model(const RunFolder& folder) {
     SafetensorsFile::open(folder.model());
   } catch (const Error& error) {
     throw Error(str(error.what(), folder.can_continue()
-                                      ? str(": remove it, and train --resume ", folder.path(), " writes it anew")
-                                      : ": put a whole copy in its place, or train the run anew"));
+                                      ? str("; or remove it, and train --resume ", folder.path(), " writes it anew")
+                                      : "; or train the run anew"));
   }
   nn::load(folder.model(), trained.model);
   return trained;

@@ -52,7 +52,7 @@ void say(std::string_view line) {
 }
 
 void require_shown() {
-  attempt([] { return std::ferror(stdout) == 0; });  // of a print by other means
+  attempt([] { return std::fflush(stdout) == 0 && std::ferror(stdout) == 0; });  // of a print by other means
   if (failure != 0) throw Error(complaint());
 }
 

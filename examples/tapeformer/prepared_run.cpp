@@ -38,7 +38,8 @@ void require_other_file(const tool::RunFolder& folder, const std::string& text) 
 // A run is not replaced unless that is asked for, and another program's model never is.
 void require_free(const tool::RunFolder& folder, const TrainOptions& options) {
   if (folder.is_of_another_program())
-    throw Error(tape::str(folder.config(), " is not of a run of this program, which would replace it: choose another ",
+    throw Error(tape::str(std::filesystem::exists(folder.config()) ? folder.config() : folder.model(),
+                          " is not of a run of this program, which would replace it: choose another ",
                           "folder with --out"));
   if (!folder.holds_run() || options.force) return;
   const std::string go_on = folder.can_continue()
@@ -106,11 +107,11 @@ void require_steps_left(const tool::RunFolder& folder, int64_t steps) {
   try {
     done = tool::checkpoint_steps(folder.checkpoint());
   } catch (const Error& error) {
-    throw Error(tape::str(error.what(), ": put a whole copy in its place, or ", anew));
+    throw Error(tape::str(error.what(), "; or ", anew));
   }
   if (done > steps)
-    throw Error(
-        tape::str("the run in ", folder.path(), " has already done ", done, " steps: --steps ", steps, " is too few"));
+    throw Error(tape::str("the run in ", folder.path(), " has already done ", done, " steps: --steps ", steps,
+                          " is too few, give more"));
 }
 
 std::optional<PreparedRun> prepare_resumed(const TrainOptions& options, const tool::Interrupt& interrupt) {

@@ -169,7 +169,10 @@ int train(const TrainOptions& options, const std::string& program) {
   const PreparedRun& run = *prepared;
   const int64_t steps = run.trainer->config().recipe.steps;
   if (run.trainer->steps() == steps) {
-    if (!std::filesystem::exists(run.folder.model())) tool::save_model(*run.trainer, run.folder);
+    if (!run.folder.has_whole_model()) {
+      tool::save_model(*run.trainer, run.folder);
+      tool::say("model     written anew from the checkpoint");
+    }
     tool::say(fmt::format("the run in {} is complete, all {} steps are done; --steps can make it longer",
                           run.folder.path(), tool::grouped(steps)));
     return 0;

@@ -27,7 +27,7 @@ inline CLI::Option* add_workloads(CLI::App& command, std::vector<std::string>& n
   return command.add_option("--workload", names, description)
       ->check(known_by(workload))
       ->delimiter(',')
-      ->type_name("NAME ...")
+      ->type_name("NAME")
       ->capture_default_str();
 }
 inline CLI::Option* add_workload(CLI::App& command, std::string& name) {

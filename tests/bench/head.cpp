@@ -96,7 +96,7 @@ void add_head(CLI::App& app) {
   command->add_option("--pieces", options->pieces, "Into how many to cut the rows; from many to few, for the memory")
       ->check(whole_number<int64_t>())
       ->delimiter(',')
-      ->type_name("INT ...")
+      ->type_name("INT")
       ->capture_default_str();
   add_seconds(*command, options->seconds, "How long to measure each");
   add_json(*command, options->json);

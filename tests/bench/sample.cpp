@@ -73,7 +73,7 @@ void add_sample(CLI::App& app) {
   command->add_option("--batch", options->batches, "Texts at once, one or several numbers")
       ->check(from_to<int64_t>(1, 4096))
       ->delimiter(',')
-      ->type_name("INT ...")
+      ->type_name("INT")
       ->capture_default_str();
   add_json(*command, options->json);
   add_threads(*command);

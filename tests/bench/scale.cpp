@@ -152,7 +152,7 @@ void add_scale(CLI::App& app) {
           throw tape::Error(tape::str("unknown size \"", given, "\": ", tape::choices_for(given, names)));
       }))
       ->delimiter(',')
-      ->type_name("NAME ...");
+      ->type_name("NAME");
   add_seconds(*command, options->seconds, "How long to measure each");
   add_json(*command, options->json);
   add_threads(*command);

@@ -2,6 +2,7 @@
 #
 #   . "$(dirname "${BASH_SOURCE[0]}")/support/cli.sh"
 program=$(realpath "${1-}") && [ -x "$program" ] || { echo "give the program to test" >&2; exit 1; }
+name=$(basename "$program")
 work=$(mktemp -d)
 trap 'rm -rf "$work" "$work.out" "$work.err"' EXIT
 cd "$work" || exit 1
@@ -36,7 +37,7 @@ ends_wrongly() { # ends_wrongly "exit codes" "part of the message" arguments...
   [ ! -s "$work.out" ] || problems+="standard output: $(head -c 200 "$work.out")"$'\n'
   [ "$before" = "$(find . | sort; find . -name config.json -exec cksum {} + | sort)" ] || problems+="something was written"$'\n'
   [ -z "$problems" ]
-  verdict "tapeformer $*" $? "$problems$(cat "$work.err")"
+  verdict "$name $*" $? "$problems$(cat "$work.err")"
 }
 
 # ends_with CODE arguments...: runs the program; its output is in out and err.
@@ -46,7 +47,7 @@ ends_with() {
   timeout 300 "$program" "$@" >out 2>err </dev/null
   code=$?
   [ $code -eq "$expected" ]
-  verdict "tapeformer $* ends with $expected" $? "exit code $code"$'\n'"$(cat err)"
+  verdict "$name $* ends with $expected" $? "exit code $code"$'\n'"$(cat err)"
 }
 
 # holds "what" command...: the command succeeds.

@@ -7,8 +7,8 @@
 
 namespace tape::inline TAPE_ABI::test {
 
-/// Bytes beyond those in use before. The pool only knows its highest use ever, which other tests may have raised: memory
-/// is brought up to there first, so that every further byte shows.
+/// Bytes beyond those in use before. The pool only knows its highest use ever, which other tests may have raised:
+/// memory is brought up to there first, so that every further byte shows.
 template <class Work>
 std::size_t peak_memory_of(const Work& work) {
   const auto before = pool_stats();
