@@ -136,7 +136,7 @@ TEST_CASE("Vectors are rounded as single numbers are", "[bf16]") {
   CHECK(different == 0);
 }
 
-TEST_CASE("Products of rounded numbers agree with a product in double", "[bf16][gemm]") {
+TEST_CASE("Products of rounded numbers agree with a product in double", "[bf16][gemm][no-asan]") {
   for (const Precision precision : rounding_precisions()) {
     for (const Transpose ta : both) {
       for (const Transpose tb : both) {
@@ -203,7 +203,7 @@ TEST_CASE("A factor in f32 shares its numbers; a product with nothing to sum is 
   }
 }
 
-TEST_CASE("Products of rounded numbers have the same bits with any number of threads", "[bf16][gemm][bits]") {
+TEST_CASE("Products of rounded numbers have the same bits with any number of threads", "[bf16][gemm][bits][no-asan]") {
   for (const Precision precision : rounding_precisions()) {
     for (const Transpose ta : both) {
       const Factor a(side(ta, 1500, 130, 1), precision);

@@ -31,25 +31,26 @@ void check_threads(const OpRow& row, int64_t rows, int64_t columns) {
 
 }  // namespace
 
-TEST_CASE("Attention gives the same bits with 1, 2, 3 and 4 threads", "[bits]") {
+TEST_CASE("Attention gives the same bits with 1, 2, 3 and 4 threads", "[bits][no-asan]") {
   for (const OpRow& row : op_table()) {
     if (row.op.starts_with("attention")) check_threads(row, 201, 35);
   }
 }
 
-TEST_CASE("Every other op gives the same bits with 1, 2, 3 and 4 threads", "[bits]") {
+TEST_CASE("Every other op gives the same bits with 1, 2, 3 and 4 threads", "[bits][no-asan]") {
   for (const OpRow& row : op_table()) {
     if (!row.op.starts_with("attention")) check_threads(row, 517, 193);
   }
 }
 
-TEST_CASE("Every other op gives the same bits with 1, 2, 3 and 4 threads, on many short rows", "[bits]") {
+TEST_CASE("Every other op gives the same bits with 1, 2, 3 and 4 threads, on many short rows",
+          "[bits][no-asan][no-tsan]") {
   for (const OpRow& row : op_table()) {
     if (!row.op.starts_with("attention")) check_threads(row, 2051, 37);
   }
 }
 
-TEST_CASE("No op reads memory that it has not written", "[bits]") {
+TEST_CASE("No op reads memory that it has not written", "[bits][no-tsan]") {
   for (const OpRow& row : op_table()) {
     for (const int64_t rows : {1, 6, 150}) {
       const OpCase c = row.make(rows, 9);
@@ -61,7 +62,7 @@ TEST_CASE("No op reads memory that it has not written", "[bits]") {
   }
 }
 
-TEST_CASE("Ops on tensors without rows give empty values and zero gradients", "[ops]") {
+TEST_CASE("Ops on tensors without rows give empty values and zero gradients", "[ops][no-tsan]") {
   int cases = 0;
   for (const OpRow& row : op_table()) {
     if (row.op == "cross_entropy" || row.op == "mean") continue;  // refused: nothing to average

@@ -53,7 +53,7 @@ TEST_CASE("a cell's data are the language, or the text; another name is refused"
   CHECK(text.number("loss") > small_text().bigram_entropy());
 }
 
-TEST_CASE("a rate that falls to nothing ends with smaller steps", "[lab]") {
+TEST_CASE("a rate that falls to nothing ends with smaller steps", "[lab][no-asan]") {
   const auto end = [](double decay) {
     const Fields r = measure_training(tiny.with("steps", 200).with("decay", decay).with("lr", 3e-2));
     return r.number("loss");

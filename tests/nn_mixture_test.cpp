@@ -178,7 +178,7 @@ TEST_CASE("A mixture is saved and loaded", "[nn][mixture]") {
   CHECK(same_bits(a(x, nn::evaluation()), b(x, nn::evaluation())));
 }
 
-TEST_CASE("The number of threads changes no bit of a mixture", "[nn][mixture]") {
+TEST_CASE("The number of threads changes no bit of a mixture", "[nn][mixture][no-asan]") {
   FeedForwardConfig config = mixture_config({.experts = 5, .per_token = 3});
   config.width = 70;
   config.hidden = 130;

@@ -36,7 +36,7 @@ Ids sequences() {
 
 }  // namespace
 
-TEST_CASE("A model of any scheme and norm learns one batch by heart", "[nn][training]") {
+TEST_CASE("A model of any scheme and norm learns one batch by heart", "[nn][training][no-asan]") {
   const Threads guard(1);  // small work: on a busy machine threads would wait for each other
   const Ids ids = sequences();
   const Ids targets = random_ids({4, 8}, 11, 2);
@@ -102,7 +102,7 @@ TEST_CASE("From the third step on training takes no memory from the system", "[n
   }
 }
 
-TEST_CASE("The number of threads changes no bit of the loss and of any gradient", "[nn][training]") {
+TEST_CASE("The number of threads changes no bit of the loss and of any gradient", "[nn][training][no-asan]") {
   const Ids ids = random_ids({12, 64}, 65, 1);
   const Ids targets = random_ids({12, 64}, 65, 2);
   for (const double dropout : {0.0, 0.1}) {
@@ -124,7 +124,7 @@ TEST_CASE("The number of threads changes no bit of the loss and of any gradient"
   }
 }
 
-TEST_CASE("The number of threads changes no bit of a run of training", "[nn][training]") {
+TEST_CASE("The number of threads changes no bit of a run of training", "[nn][training][no-asan]") {
   const Ids ids = random_ids({5, 32}, 65, 1);
   const auto values = [&](int count) {
     const Threads guard(count);

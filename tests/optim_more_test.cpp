@@ -86,7 +86,7 @@ TEST_CASE("every optimizer goes on bit for bit from its state", "[optim]") {
   }
 }
 
-TEST_CASE("with every optimizer the number of threads changes no bit", "[optim]") {
+TEST_CASE("with every optimizer the number of threads changes no bit", "[optim][no-asan]") {
   for (const test::OptimizerRow& row : all_optimizers()) {
     INFO(row.name);
     const auto result = [&row](int count) {
