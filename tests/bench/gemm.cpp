@@ -131,8 +131,8 @@ void add_gemm(CLI::App& app) {
   add_json(*command, options->json);
   add_threads(*command);
   command->footer(
-      "\"panels\" is this library's own kernel, for small weights; \"chosen\" who computes that product in "
-      "training.\n\n"
+      "\"panels\" is this library's own kernel, for small weights; \"chosen\" who computes that product in training.\n"
+      "\n"
       "Examples:\n"
       "  bench gemm --workload W4");
   command->callback([options] { run(*options); });

@@ -209,9 +209,8 @@ void run(double seconds, bool json) {
   }
   fmt::print(
       "\nThe floor of GB/s is a copy of 256 MiB before each run, that of GFLOP/s the largest product. Bytes are those\n"
-      "that must be moved at least; smaller arrays than the cache can be faster than the copy. Attention in bf16 "
-      "stands beside the\n"
-      "product in f32, too.\n");
+      "that must be moved at least; smaller arrays than the cache can be faster than the copy. Attention in bf16 is\n"
+      "compared with the product in f32, too.\n");
 }
 
 }  // namespace
