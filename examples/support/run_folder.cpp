@@ -40,14 +40,14 @@ bool RunFolder::holds_run() const {
   return std::ranges::any_of(files(), present);
 }
 
-bool RunFolder::is_of_another_program() const {
-  if (!exists(config())) return exists(model());
+std::string RunFolder::foreign_file() const {
+  if (!exists(config())) return exists(model()) ? model() : "";
   std::error_code ignored;
-  if (fs::file_size(config(), ignored) == 0) return false;  // nobody's
+  if (fs::file_size(config(), ignored) == 0) return "";  // nobody's
   std::ifstream file(config());
   std::string begin(256, '\0');  // the format is the first entry
   file.read(begin.data(), std::ssize(begin));
-  return begin.find("tapeformer run") == std::string::npos;
+  return begin.find("tapeformer run") == std::string::npos ? config() : "";
 }
 
 bool RunFolder::has_whole_model() const {

@@ -26,8 +26,9 @@ class RunFolder {
 
   /// True when the folder has a file of a run.
   bool holds_run() const;
-  /// True when its configuration is another program's, or there is a model without one.
-  bool is_of_another_program() const;
+  /// The file of another program that a run here would replace: a configuration, or a model without one. Empty when
+  /// there is none.
+  std::string foreign_file() const;
   /// True when it has a model and its file is not cut off.
   bool has_whole_model() const;
   /// True when it has all that a run needs to go on.

@@ -37,10 +37,10 @@ void require_other_file(const tool::RunFolder& folder, const std::string& text) 
 
 // A run is not replaced unless that is asked for, and another program's model never is.
 void require_free(const tool::RunFolder& folder, const TrainOptions& options) {
-  if (folder.is_of_another_program())
-    throw Error(tape::str(std::filesystem::exists(folder.config()) ? folder.config() : folder.model(),
-                          " is not of a run of this program, which would replace it: choose another ",
-                          "folder with --out"));
+  const std::string foreign = folder.foreign_file();
+  if (!foreign.empty())
+    throw Error(tape::str(foreign, " is not of a run of this program, which would replace it: choose another folder ",
+                          "with --out"));
   if (!folder.holds_run() || options.force) return;
   const std::string go_on = folder.can_continue()
                                 ? tape::str("--force replaces it, --resume ", quoted(options.out), " continues it")

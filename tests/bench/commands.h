@@ -37,15 +37,17 @@ inline CLI::Option* add_workload(CLI::App& command, std::string& name) {
       ->capture_default_str();
 }
 /// Adds --seconds, up to an hour.
-inline CLI::Option* add_seconds(CLI::App& command, double& seconds, const std::string& description) {
+inline CLI::Option* add_seconds(CLI::App& command, double& seconds,
+                                const std::string& description = "How long to measure each") {
   return command.add_option("--seconds", seconds, description)
       ->check(number_from_to(0, 3600))
       ->type_name("FLOAT")
       ->capture_default_str();
 }
-/// Adds --json.
-inline CLI::Option* add_json(CLI::App& command, bool& json) {
-  return command.add_flag("--json", json, "For programs");
+/// Adds what all have: --json and --threads.
+inline void add_common(CLI::App& command, bool& json) {
+  command.add_flag("--json", json, "For programs");
+  add_threads(command);
 }
 
 }  // namespace bench

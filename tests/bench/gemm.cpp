@@ -128,8 +128,7 @@ void add_gemm(CLI::App& app) {
   CLI::App* command = app.add_subcommand("gemm", "Compare those who can compute matrix products");
   add_workloads(*command, options->names, "W1 … W4, one or several");
   add_seconds(*command, options->seconds, "How long to measure each product");
-  add_json(*command, options->json);
-  add_threads(*command);
+  add_common(*command, options->json);
   command->footer(
       "\"panels\" is this library's own kernel, for small weights; \"chosen\" who computes that product in training.\n"
       "\n"

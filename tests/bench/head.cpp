@@ -98,9 +98,8 @@ void add_head(CLI::App& app) {
       ->delimiter(',')
       ->type_name("INT")
       ->capture_default_str();
-  add_seconds(*command, options->seconds, "How long to measure each");
-  add_json(*command, options->json);
-  add_threads(*command);
+  add_seconds(*command, options->seconds);
+  add_common(*command, options->json);
   command->footer(
       "Examples:\n"
       "  bench head --workload W3\n"

@@ -222,9 +222,8 @@ void add_ops(CLI::App& app) {
   };
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("ops", "Time each kind of op beside its floor");
-  add_seconds(*command, options->seconds, "How long to measure each");
-  add_json(*command, options->json);
-  add_threads(*command);
+  add_seconds(*command, options->seconds);
+  add_common(*command, options->json);
   command->footer(
       "Examples:\n"
       "  bench ops\n"

@@ -75,8 +75,7 @@ void add_sample(CLI::App& app) {
       ->delimiter(',')
       ->type_name("INT")
       ->capture_default_str();
-  add_json(*command, options->json);
-  add_threads(*command);
+  add_common(*command, options->json);
   command->footer(
       "The floor is the time in which the bandwidth of copying would read all weights once. Weights that fit the\n"
       "processor's cache, as those of W1 and W4, can be faster.\n\n"

@@ -153,9 +153,8 @@ void add_scale(CLI::App& app) {
       }))
       ->delimiter(',')
       ->type_name("NAME");
-  add_seconds(*command, options->seconds, "How long to measure each");
-  add_json(*command, options->json);
-  add_threads(*command);
+  add_seconds(*command, options->seconds);
+  add_common(*command, options->json);
   command->footer(
       "Examples:\n"
       "  bench scale\n"

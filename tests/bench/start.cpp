@@ -117,8 +117,7 @@ void add_start(CLI::App& app) {
   CLI::App* command = app.add_subcommand("start", "Time from the start of the program to the end of its first step");
   add_workload(*command, options->name);
   add_number(*command, "--runs", options->runs, "How often to start it")->check(from_to<int64_t>(1, 1000));
-  add_json(*command, options->json);
-  add_threads(*command);
+  add_common(*command, options->json);
   command->footer(
       "Examples:\n"
       "  bench start\n"

@@ -134,11 +134,10 @@ void add_train(CLI::App& app) {
   add_workloads(*command, options->names, "W1 … W4, one or several; peak memory is that of all so far");
   add_choice(*command, "--precision", options->precision, tape::precision,
              "f32, bf16 or bf16-emulated: of the matrix products");
-  add_seconds(*command, options->seconds, "How long to measure each");
+  add_seconds(*command, options->seconds);
   command->add_flag_function(
       "--no-floor", [options](int64_t) { options->floor = false; }, "Leave out the matrix products alone");
-  add_json(*command, options->json);
-  add_threads(*command);
+  add_common(*command, options->json);
   command->footer(
       "Examples:\n"
       "  bench train --workload W1 W4\n"
